@@ -1,0 +1,36 @@
+"""The image's recipe; building it needs a registry, so it is only read here."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def dockerfile(root: Path) -> Path:
+    return root / "Dockerfile"
+
+
+def test_dockerfile_has_no_lint(dockerfile: Path) -> None:
+    hadolint = shutil.which("hadolint")
+    assert hadolint is not None
+    completed = subprocess.run([hadolint, dockerfile], check=False, capture_output=True, text=True)
+
+    assert completed.returncode == 0, completed.stdout
+
+
+def test_build_context_holds_what_is_copied(dockerfile: Path, root: Path) -> None:
+    admitted = {
+        line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")
+    }
+    copied = {
+        source
+        for line in dockerfile.read_text().splitlines()
+        if line.startswith("COPY ") and "--from=" not in line
+        for source in line.split()[1:-1]
+    }
+
+    assert copied == admitted
