@@ -1,0 +1,242 @@
+"""The ledger's functions in the store: requests in, decoded replies out, one pipeline per call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from creditgate_server.store import keys, records
+from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit
+from creditgate_server.store.library import library
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    from creditgate_server.store.connections import StoreConnections
+
+SCHEMA_VERSION: Final = 1
+"""Of the layout in `lua/codec.lua`; a store of another version is refused."""
+
+PARTITIONS: Final = 64
+"""Partitions of a new store: enough to spread over any cluster, few enough to sweep one by one."""
+
+OPERATIONS_PER_CALL_MAX: Final = 64
+"""Operations of one organisation in one function call, about a millisecond: the store serves nobody else meanwhile."""
+
+JOURNAL_PAGE: Final = 1_000
+"""Journal entries read at once."""
+
+HOUR_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSettings:
+    """How long settled records are kept for replays, how much journal is kept, and whether tests may move time."""
+
+    settled_ms: int = HOUR_MS
+    expired_ms: int = 24 * HOUR_MS
+    charge_ms: int = 48 * HOUR_MS
+    journal_length: int = 100_000
+    test_clock: bool = False
+
+
+class Lane(Enum):
+    """Which function carries an operation: what needs room, what frees it, what only reads."""
+
+    DECIDE = "decide"
+    SETTLE = "settle"
+    READ = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One operation for the store: the key that routes it, its name in the library, and its packed arguments."""
+
+    key: str
+    lane: Lane
+    name: str
+    args: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """What one operation did. `effects`: per account its id, `seq`, and the values of `work.journal` after it."""
+
+    kind: str
+    time_ms: int
+    account_id: str
+    operation_id: str
+    detail: records.Fields
+    effects: list[records.Fields]
+
+
+Reply = records.Fields | StoreError
+"""What became of a request; an error reply of the store stands in its place."""
+
+_Command = tuple[bytes | str | int, ...]
+
+
+class Ledger:
+    """The function library on one store. Stateless but for the number of partitions, which the store decides."""
+
+    def __init__(self, connections: StoreConnections, settings: LedgerSettings | None = None) -> None:
+        """Speak to the store behind `connections`; nothing is sent before `prepare`."""
+        settings = settings or LedgerSettings()
+        self._connections = connections
+        self._test_clock = settings.test_clock
+        self._settings = records.pack_settings(
+            test_clock=settings.test_clock,
+            journal_length=settings.journal_length,
+            settled_ms=settings.settled_ms,
+            expired_ms=settings.expired_ms,
+            charge_ms=settings.charge_ms,
+        )
+        self._library = library()
+        self._functions = {
+            Lane.DECIDE: self._library.decide,
+            Lane.SETTLE: self._library.settle,
+            Lane.READ: self._library.read,
+        }
+        self.partitions = PARTITIONS
+
+    async def prepare(self) -> None:
+        """Choose the layout of a new store or check that of an old one, and load the library.
+
+        Raises StoreUnfit for another schema, and what `StoreConnections.execute` raises.
+        """
+        setup: list[_Command] = [
+            ("HSETNX", keys.META, "schema", SCHEMA_VERSION),
+            ("HSETNX", keys.META, "partitions", PARTITIONS),
+            ("HMGET", keys.META, "schema", "partitions"),
+        ]
+        _, _, meta = await self._plain(setup)
+        if not isinstance(meta, list):
+            raise TypeError(meta)
+        schema, self.partitions = int(meta[0]), int(meta[1])
+        if schema != SCHEMA_VERSION:
+            problem = f"its data has schema version {schema}, this version of creditgate needs {SCHEMA_VERSION}"
+            remedy = "start the creditgate that wrote it, or give an empty store"
+            raise StoreUnfit(self._connections.name, [StoreProblem(problem, remedy)])
+        await self._load_library()
+
+    def key_of(self, root_id: str) -> str:
+        """Return the key that routes the operations of an organisation."""
+        return keys.account_key(keys.partition_of(root_id, self.partitions), root_id)
+
+    async def send(self, requests: Sequence[Request]) -> list[Reply]:
+        """Carry out operations, those of one organisation in order and in one step per run of a lane.
+
+        Raises StoreUnreachable (none had an effect) and OutcomeUnknown (any may have).
+        """
+        runs = list(_runs(requests))
+        commands = [self._command(requests, run) for run in runs]
+        raw = await self._connections.execute(commands)
+        missing = [at for at, reply in enumerate(raw) if _is_function_missing(reply)]
+        if missing:
+            await self._load_library()
+            again = await self._connections.execute([commands[at] for at in missing])
+            for at, reply in zip(missing, again, strict=True):
+                raw[at] = reply
+        replies: list[Reply] = [[]] * len(requests)
+        for run, answers in zip(runs, raw, strict=True):
+            for position, at in enumerate(run):
+                replies[at] = records.unpack(answers[position]) if isinstance(answers, list) else _error(answers)
+        return replies
+
+    async def due(self, partition: int, count: int) -> tuple[list[str], int]:
+        """Return up to `count` organisations with anything due, the latest first, and by how many ms it is late."""
+        key = keys.partition_key(partition)
+        (reply,) = await self.send([Request(key, Lane.READ, "due", records.pack(count))])
+        if isinstance(reply, StoreError):
+            raise reply
+        _, roots, lag_ms = reply
+        return roots, lag_ms
+
+    async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
+        """End up to `count` things that are due of an organisation; return how many, and whether more are due."""
+        command: _Command = (
+            "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, records.pack(root_id, count),
+        )  # fmt: skip
+        (reply,) = await self._connections.execute([command])
+        if _is_function_missing(reply):
+            await self._load_library()
+            (reply,) = await self._connections.execute([command])
+        if not isinstance(reply, bytes):
+            raise _error(reply)
+        _, ended, backlog = records.unpack(reply)
+        return ended, backlog
+
+    async def rate_cards_count(self) -> int:
+        """Return how many card versions there are; it grows whenever one is added, and never falls."""
+        (count,) = await self._plain([("HLEN", keys.RATE_CARDS)])
+        return int(str(count))
+
+    async def rate_cards(self) -> list[bytes]:
+        """Return every version of every rate card, as they were added."""
+        (packed,) = await self._plain([("HVALS", keys.RATE_CARDS)])
+        return list(packed) if isinstance(packed, list) else []
+
+    async def add_rate_card(self, card_id: str, version: int, packed: bytes) -> bool:
+        """Add a version; False where that version exists, which is never overwritten."""
+        (added,) = await self._plain([("HSETNX", keys.RATE_CARDS, f"{card_id}@{version}", packed)])
+        return added == 1
+
+    async def journal(self, partition: int) -> AsyncIterator[JournalEntry]:
+        """Yield the entries kept of a partition's journal, oldest first, up to the newest there is on the way."""
+        start = "-"
+        while True:
+            command = ("XRANGE", keys.journal_key(partition), start, "+", "COUNT", JOURNAL_PAGE)
+            (page,) = await self._plain([command])
+            entries = page if isinstance(page, list) else []
+            for stream_id, (_, packed) in entries:
+                yield JournalEntry(*records.unpack_row(packed))
+                start = f"({stream_id.decode()}"
+            if len(entries) < JOURNAL_PAGE:
+                return
+
+    async def advance_test_clock(self, ms: int) -> None:
+        """Move the ledger's time forward; only for a ledger made with `test_clock`."""
+        if not self._test_clock:
+            raise ValueError(ms)
+        await self._plain([("INCRBY", keys.clock_key(partition), ms) for partition in range(self.partitions)])
+
+    async def _plain(self, commands: Sequence[_Command]) -> list[object]:
+        replies = await self._connections.execute(commands)
+        for reply in replies:
+            if isinstance(reply, StoreError):
+                raise reply
+        return replies
+
+    async def _load_library(self) -> None:
+        await self._plain([("FUNCTION", "LOAD", "REPLACE", self._library.source)])
+
+    def _command(self, requests: Sequence[Request], run: list[int]) -> _Command:
+        first = requests[run[0]]
+        fcall = "FCALL_RO" if first.lane is Lane.READ else "FCALL"
+        operations = [word for at in run for word in (requests[at].name, requests[at].args)]
+        return (fcall, self._functions[first.lane], 1, first.key, self._settings, *operations)
+
+
+def _runs(requests: Sequence[Request]) -> Iterator[list[int]]:
+    """Group requests by key, keeping their order; a run ends where the lane changes or the bound is reached."""
+    by_key: dict[str, list[int]] = {}
+    for at, request in enumerate(requests):
+        by_key.setdefault(request.key, []).append(at)
+    for positions in by_key.values():
+        run = [positions[0]]
+        for at in positions[1:]:
+            if requests[at].lane is requests[run[0]].lane and len(run) < OPERATIONS_PER_CALL_MAX:
+                run.append(at)
+            else:
+                yield run
+                run = [at]
+        yield run
+
+
+def _is_function_missing(reply: object) -> bool:
+    return isinstance(reply, ReplyError) and reply.message.startswith("Function not found")
+
+
+def _error(reply: object) -> StoreError:
+    return reply if isinstance(reply, StoreError) else ReplyError("PROTOCOL", f"unexpected {type(reply).__name__}")

@@ -1,0 +1,152 @@
+-- authorizations: Quote, Reserve and Charge, which decide on a usage.
+
+-- The rate card of an account is its own, or the nearest above it that names one.
+local function rate_card(lineage)
+  for _, account in ipairs(lineage) do
+    if account.s.rate_card ~= "" then return account.s.rate_card end
+  end
+  return "default"
+end
+
+local function suspended(lineage)
+  for _, account in ipairs(lineage) do
+    if account.s.status == ACCOUNT_STATUS.SUSPENDED then return account end
+  end
+end
+
+-- Return how an account stands: { account, payer, available, usable, reserved, debt, limit_left, units_left }, where the pots of
+-- a usage say what `usable`, `limit_left` and `units_left` are about.
+function authorizations.balance(lineage, pots, unit)
+  local payer = pots[1].account
+  local c, limit_left, units_left = payer.c, false, false
+  for i = 2, #pots do
+    local left = usage.left(pots[i])
+    if not limit_left or left < limit_left then limit_left = left end
+  end
+  if unit and unit > 0 then
+    local room = usage.capacity(pots)
+    if room then units_left = max(0, floor(room / unit)) end
+  end
+  return { lineage[1].id, payer.id, grants.total(payer.pots[POT.WALLET]) - c.debt - c.unfunded, usage.left(pots[1]), c.reserved,
+    c.debt, limit_left, units_left }
+end
+
+local function denied(reason, account, shortfall)
+  return { decision = DECISION.DENIED, reason = reason, level = account.id, shortfall = shortfall, credits = 0, recipients = 0 }
+end
+
+-- Decide on `recipients` times `unit` credits of these pots. Nothing is taken: returns { decision, credits, recipients } and, with
+-- a denial or what would have been one under ENFORCE, { reason, level, shortfall }.
+local function decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
+  local barred = not traffic.inbound and suspended(lineage)
+  if barred then return denied(DENIAL_REASON.ACCOUNT_SUSPENDED, barred, 0) end
+  if price_denial ~= 0 then return denied(price_denial, lineage[1], 0) end
+  local credits = unit * recipients
+  local verdict = { decision = DECISION.ALLOWED, credits = credits, recipients = recipients }
+  local worst, shortfall = usage.shortest(pots, credits, ENFORCEMENT.ENFORCE)
+  if worst then
+    local granted = allow_partial and floor(usage.capacity(pots) / unit) or 0
+    if granted < 1 then return denied(usage.denial_reason(worst, traffic), worst.account, shortfall) end
+    verdict.decision, verdict.recipients, verdict.credits = DECISION.ALLOWED_PARTIAL, granted, granted * unit
+    return verdict
+  end
+  worst, shortfall = usage.shortest(pots, credits, ENFORCEMENT.MONITOR)
+  if worst then
+    verdict.decision, verdict.reason = DECISION.ALLOWED_MONITORED, usage.denial_reason(worst, traffic)
+    verdict.level, verdict.shortfall = worst.account.id, shortfall
+  end
+  return verdict
+end
+
+-- The answer to every authorization: { status, decision, reason, level, shortfall, credits, recipients, state, expire_ms,
+-- replayed, balance }.
+local function answer(verdict, lineage, pots, unit, state, expire_ms, replayed)
+  return { "OK", verdict.decision, verdict.reason or 0, verdict.level or "", verdict.shortfall or 0, verdict.credits,
+    verdict.recipients, state or 0, expire_ms or 0, replayed or false, authorizations.balance(lineage, pots, unit) }
+end
+
+local function overflows(lineage, credits)
+  local c = usage.payer(lineage).c
+  return c.used + c.reserved + credits > codec.CREDITS_MAX
+end
+
+-- quote: tell what a reserve would be answered now. Nothing is written.
+-- ARGS: account channel direction region priority unit recipients price_denial card
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | REPRICE card
+function authorizations.quote(w, args)
+  local account, channel, direction, region, priority, unit, recipients, price_denial, card = unpack(args)
+  local lineage, missing = work.lineage(w, account)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  local traffic = { channel = channel, direction = direction, region = region, priority = priority }
+  local pots = usage.demand(lineage, traffic)
+  return answer(decide(lineage, traffic, pots, unit, recipients, false, price_denial), lineage, pots, unit)
+end
+
+-- reserve: hold the credits of a usage, of the payer's wallet and of every limit, all or nothing.
+-- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule allow_partial ttl_ms expiry_action labels
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP | BALANCE_OVERFLOW
+-- INVARIANTS: a denial leaves nothing; usable stays >= -overdraft_limit and every limit >= 0 under ENFORCE
+function authorizations.reserve(w, args)
+  local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
+    allow_partial, ttl_ms, expiry_action, labels = unpack(args)
+  local lineage, missing = work.lineage(w, account)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local root_id, traffic = lineage[#lineage].id, { channel = channel, direction = direction, region = region, priority = priority }
+  local pots, hold = usage.demand(lineage, traffic), holds.get(w, root_id, id)
+  if hold then
+    if hold.fingerprint ~= fingerprint then return { "ID_REUSED" } end
+    return answer(hold, lineage, pots, hold.unit, hold.state, hold.expire_ms, true)
+  end
+  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
+  local verdict = decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
+  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP" } end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit) end
+  local draws = {}
+  for i, demand in ipairs(pots) do draws[i] = usage.hold(w, demand, verdict.credits) end
+  hold = {
+    state = RESERVATION_STATE.PENDING, fingerprint = fingerprint, account = account, payer = pots[1].account.id,
+    decision = verdict.decision, credits = verdict.credits, recipients = verdict.recipients, unit = unit, create_ms = w.now,
+    expire_ms = w.now + ttl_ms, expiry_action = expiry_action, channel = channel, direction = direction, region = region,
+    priority = priority, card = card, version = version, rule = rule, labels = labels, draws = draws,
+  }
+  holds.open(w, root_id, id, lineage[1], hold)
+  work.journal(w, "reserved", account, id, { hold.credits, hold.recipients, channel, direction, region, card, version, rule, labels,
+    draws })
+  return answer(verdict, lineage, pots, unit, hold.state, hold.expire_ms)
+end
+
+-- charge: debit a usage in one step. The inbound lane is stopped by nothing but the inbound overdraft limit.
+-- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule labels
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP | BALANCE_OVERFLOW
+-- INVARIANTS: a charge id moves credits once; what grants do not cover is debt
+function authorizations.charge(w, args)
+  local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
+    labels = unpack(args)
+  local lineage, missing = work.lineage(w, account)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local inbound = direction == DIRECTION.INBOUND
+  local traffic = { channel = channel, direction = direction, region = region, priority = priority, inbound = inbound }
+  local pots = usage.demand(lineage, traffic)
+  local charge, key = work.charge(w, lineage[#lineage].id, id)
+  if charge then
+    if charge.fingerprint ~= fingerprint then return { "ID_REUSED" } end
+    return answer(charge, lineage, pots, unit, nil, nil, true)
+  end
+  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
+  local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
+  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP" } end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit) end
+  local leaf = lineage[1]
+  work.touch(w, leaf)
+  local draws = usage.charge(w, pots, verdict.credits, inbound and "inbound" or nil)
+  local t = work.totals(leaf)
+  t.usage, leaf.dirty = t.usage + verdict.credits, true
+  w.charges[key] = { fingerprint = fingerprint, account = account, decision = verdict.decision, credits = verdict.credits,
+    recipients = verdict.recipients, draws = draws, dirty = true }
+  work.journal(w, "charged", account, id, { verdict.credits, verdict.recipients, channel, direction, region, card, version, rule,
+    labels, draws })
+  return answer(verdict, lineage, pots, unit)
+end

@@ -1,0 +1,155 @@
+-- reads: answers that write nothing. What is due by now counts as having happened, up to the bound of one call.
+
+reads.PAGE_MAX = 500
+reads.SCAN_MAX = 2000 -- members of a due index that one page of a filtered listing looks at
+
+-- get_account: an account's settings and balance.
+-- ARGS: account
+-- RETURNS: OK settings balance | ACCOUNT_NOT_FOUND id
+function reads.get_account(w, args)
+  local lineage, missing = work.lineage(w, args[1])
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local view = administration.view(lineage)
+  return { "OK", view[1], view[2] }
+end
+
+-- list_accounts: accounts of this partition by id, after a given one.
+-- ARGS: prefix after count
+-- RETURNS: OK views
+function reads.list_accounts(w, args)
+  local prefix, after, count = unpack(args)
+  local from = after ~= "" and "(" .. after or "[" .. prefix
+  local to = prefix == "" and "+" or "[" .. prefix .. "\255"
+  local ids = call("ZRANGE", w.prefix .. "accounts", from, to, "BYLEX", "LIMIT", 0, min(count, reads.PAGE_MAX))
+  local views = {}
+  for i, id in ipairs(ids) do views[i] = administration.view(work.lineage(w, id)) end
+  return { "OK", views }
+end
+
+-- Return the grants of an account's hash by number: those that are active, and those that end in this very call.
+local function own_grants(w, account, with_over)
+  local numbers, described = {}, {}
+  for _, field in ipairs(call("HKEYS", account.key)) do
+    local number = match(field, "^g(%d+)$")
+    if number then numbers[#numbers + 1] = tonumber(number) end
+  end
+  sort(numbers)
+  for _, number in ipairs(numbers) do
+    local grant = grants.get(w, account, number)
+    if with_over or grant.active then
+      described[#described + 1] = administration.describe_grant(w, account, number, grant)
+    end
+  end
+  return described
+end
+
+-- get_standing: the balance, every level, and the active grants of all of them.
+-- ARGS: account
+-- RETURNS: OK balance levels grants | ACCOUNT_NOT_FOUND id
+function reads.get_standing(w, args)
+  local lineage, missing = work.lineage(w, args[1])
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local payer, levels, active = usage.payer(lineage), {}, {}
+  for i, account in ipairs(lineage) do
+    local limit, c = account.pots[POT.LIMIT], account.c
+    levels[i] = { administration.describe(account), account == payer,
+      grants.total(account.pots[POT.WALLET]) - c.debt - c.unfunded, c.reserved, c.debt, limit and grants.total(limit) or false,
+      c.limit_reserved }
+    for _, grant in ipairs(own_grants(w, account, false)) do active[#active + 1] = grant end
+  end
+  return { "OK", administration.balance(lineage), levels, active }
+end
+
+-- list_grants: an account's grants, newest first, before a given number (0: from the newest).
+-- ARGS: account include_ended before count
+-- RETURNS: OK grants next | ACCOUNT_NOT_FOUND id
+function reads.list_grants(w, args)
+  local id, include_ended, before, count = unpack(args)
+  local lineage, missing = work.lineage(w, id)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local account, page = lineage[1], {}
+  local number = before > 0 and before - 1 or account.c.grant_next - 1
+  local scanned, most = 0, min(count, reads.PAGE_MAX)
+  while number >= 1 and #page < most and scanned < reads.SCAN_MAX do
+    local grant
+    if include_ended or call("HEXISTS", account.key, "g" .. number) == 1 then grant = grants.get(w, account, number) end
+    if grant and (include_ended or grant.active) then
+      page[#page + 1] = administration.describe_grant(w, account, number, grant)
+    end
+    number, scanned = number - 1, scanned + 1
+  end
+  return { "OK", page, number >= 1 and number + 1 or 0 }
+end
+
+-- Name the grants of a hold's draws by their ids.
+local function describe_draws(w, draws)
+  local described = {}
+  for i, draw in ipairs(draws) do
+    local account, parts = work.account(w, draw[1]), {}
+    for j = 6, #draw, 2 do
+      local grant = grants.get(w, account, draw[j])
+      parts[#parts + 1] = { grants.terms(account, draw[j], grant).id, draw[j + 1] }
+    end
+    described[i] = { draw[1], draw[2], parts, draw[4], draw[5] }
+  end
+  return described
+end
+
+local function describe_hold(w, id, hold)
+  return { hold.account, hold.payer, id, hold.state, hold.credits, hold.captured or 0, hold.restored or 0, hold.recipients, hold.unit,
+    hold.card, hold.version, hold.rule, hold.create_ms, hold.expire_ms, hold.settle_ms or 0, hold.settled_by or 0,
+    hold.expiry_action, describe_draws(w, hold.draws), hold.labels, hold.channel, hold.direction, hold.region, hold.priority }
+end
+
+-- get_hold: a reservation with its provenance.
+-- ARGS: account id
+-- RETURNS: OK hold | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND
+function reads.get_hold(w, args)
+  local account, id = unpack(args)
+  local lineage, missing = work.lineage(w, account)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local root_id = lineage[#lineage].id
+  local hold = holds.get(w, root_id, id)
+  if not hold or hold.account ~= account then return { "RESERVATION_NOT_FOUND" } end
+  if hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.now then holds.expire(w, root_id, id, hold) end
+  return { "OK", describe_hold(w, id, hold) }
+end
+
+-- Return the position in a tree's due index after a member, or (it has gone) the first at its time.
+local function position_after(w, key, member, due_ms)
+  if member == "" then return 0 end
+  local rank = call("ZRANK", key, member)
+  return rank and rank + 1 or call("ZCOUNT", key, "-inf", format("(%d", due_ms))
+end
+
+-- list_holds: open reservations of an account (or of all below it too), soonest expiry first, after a member of the due index.
+-- ARGS: account include_descendants after_ms after_member count
+-- RETURNS: OK holds next_ms next_member (empty: no more) | ACCOUNT_NOT_FOUND id
+function reads.list_holds(w, args)
+  local id, include_descendants, after_ms, after_member, count = unpack(args)
+  local lineage, missing = work.lineage(w, id)
+  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local key, page, most = w.prefix .. "d:" .. lineage[#lineage].id, {}, min(count, reads.PAGE_MAX)
+  local start = position_after(w, key, after_member, after_ms)
+  local found = call("ZRANGE", key, start, start + reads.SCAN_MAX - 1, "WITHSCORES")
+  for i = 1, #found, 2 do
+    local member, due_ms = found[i], tonumber(found[i + 1])
+    local account, hold_id = match(member, "^h([^|]*)|(.*)$")
+    if account == id or (include_descendants and account and sub(account, 1, #id + 1) == id .. "/") then
+      local hold = holds.get(w, lineage[#lineage].id, hold_id)
+      if hold and hold.state == RESERVATION_STATE.PENDING then page[#page + 1] = describe_hold(w, hold_id, hold) end
+    end
+    if #page == most or i + 1 == 2 * reads.SCAN_MAX then return { "OK", page, due_ms, member } end
+  end
+  return { "OK", page, 0, "" }
+end
+
+-- due: roots of this partition with anything due by now, the earliest first, and how late the first is.
+-- ARGS: count
+-- RETURNS: OK roots lag_ms
+function reads.due(w, args)
+  local found = call("ZRANGE", w.prefix .. "due", "-inf", w.now, "BYSCORE", "LIMIT", 0, min(args[1], reads.PAGE_MAX), "WITHSCORES")
+  local roots = {}
+  for i = 1, #found, 2 do roots[#roots + 1] = found[i] end
+  return { "OK", roots, #roots > 0 and w.now - tonumber(found[2]) or 0 }
+end

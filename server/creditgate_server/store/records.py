@@ -1,0 +1,259 @@
+"""Arguments and replies of the function library: MessagePack arrays, in the order of the contracts in `lua/`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from creditgate.pricing.usage import Channel, Direction, Priority
+from creditgate_server.credit import operations as ask
+from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.terms import (
+    AccountStatus,
+    Decision,
+    DenialReason,
+    Enforcement,
+    ExpiryAction,
+    Funding,
+    GrantKind,
+    GrantState,
+    LateCommit,
+    Pot,
+    ReservationState,
+    SettledBy,
+)
+
+if TYPE_CHECKING:
+    from creditgate.pricing.rate_cards import Price
+
+Fields = list[Any]
+"""A decoded MessagePack array; this module is the only one that knows its positions."""
+
+_packer: Final = msgpack.Packer(use_bin_type=False)
+"""Lua has one type for texts and bytes, and its MessagePack knows no bin type."""
+
+
+def pack(*fields: object) -> bytes:
+    """Encode arguments as one array."""
+    return _packer.pack(fields)
+
+
+def unpack(packed: bytes) -> Fields:
+    """Decode a reply."""
+    fields: Fields = msgpack.unpackb(packed, strict_map_key=False)
+    return fields
+
+
+def unpack_row(packed: bytes) -> Fields:
+    """Decode values in a row, such as a journal entry's."""
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(packed)
+    return list(unpacker)
+
+
+def pack_settings(*, test_clock: bool, journal_length: int, settled_ms: int, expired_ms: int, charge_ms: int) -> bytes:
+    """Encode what every call is told of the ledger's settings: values in a row, as `work.open` reads them."""
+    values = (test_clock, journal_length, settled_ms, expired_ms, charge_ms)
+    return b"".join(map(_packer.pack, values))
+
+
+def traffic_args(traffic: ask.Traffic) -> tuple[int, int, str, int]:
+    """Return channel, direction, region and priority, which stand together in every authorization."""
+    usage = traffic.usage
+    return int(usage.channel), int(usage.direction), usage.region, int(usage.priority)
+
+
+def settings_fields(settings: ask.AccountSettings) -> Fields:
+    """Return settings in the order of `codec.SETTABLE`."""
+    return [
+        int(settings.status),
+        int(settings.funding),
+        int(settings.enforcement),
+        settings.overdraft_limit,
+        False if settings.inbound_overdraft_limit is None else settings.inbound_overdraft_limit,
+        False if settings.floor is None else settings.floor,
+        0 if settings.late_commit is None else int(settings.late_commit),
+        settings.rate_card_id,
+        settings.limit_counts_inbound,
+    ]
+
+
+_SETTABLE: Final = {
+    "status": 1,
+    "funding": 2,
+    "enforcement": 3,
+    "overdraft_limit": 4,
+    "inbound_overdraft_limit": 5,
+    "floor": 6,
+    "late_commit": 7,
+    "rate_card_id": 8,
+    "limit_counts_inbound": 9,
+}
+
+
+def change_fields(change: ask.SettingsChange) -> list[tuple[int, object]]:
+    """Return the changed settings as pairs of position in `codec.SETTABLE` and value."""
+    changes: list[tuple[int, object]] = []
+    for name, position in _SETTABLE.items():
+        value = getattr(change, name)
+        if value is ask.UNSET:
+            continue
+        if value is None:
+            value = 0 if name == "late_commit" else False
+        changes.append((position, value))
+    return changes
+
+
+def _optional(value: int | bool) -> int | None:  # noqa: FBT001 — Lua has no other way to leave a number out
+    return None if value is False else value
+
+
+def read_balance(fields: Fields) -> told.Balance:
+    """Read `authorizations.balance`."""
+    account_id, payer_id, available, usable, reserved, debt, limit_left, units_left = fields
+    return told.Balance(
+        account_id, payer_id, available, usable, reserved, debt, _optional(limit_left), _optional(units_left)
+    )
+
+
+def read_authorization(fields: Fields, price: Price | None) -> told.Authorization:
+    """Read the answer to Quote, Reserve and Charge."""
+    _, decision, reason, level, shortfall, credits_, recipients, state, expire_ms, replayed, balance = fields
+    return told.Authorization(
+        decision=Decision(decision),
+        denial=told.Denial(DenialReason(reason), level, shortfall) if reason else None,
+        credits=credits_,
+        recipients_granted=recipients,
+        balance=read_balance(balance),
+        price=price,
+        state=ReservationState(state) if state else None,
+        expire_ms=expire_ms,
+        replayed=replayed,
+    )
+
+
+def read_settlement(fields: Fields) -> told.Settlement:
+    """Read the answer to Commit and Release."""
+    _, state, captured, restored, expired, overage, debt_repaid, late, replayed, balance = fields
+    return told.Settlement(
+        state=ReservationState(state),
+        captured=captured,
+        restored=restored,
+        expired=expired,
+        overage=overage,
+        debt_repaid=debt_repaid,
+        balance=read_balance(balance),
+        replayed=replayed,
+        late=late,
+    )
+
+
+def read_grant(fields: Fields) -> told.Grant:
+    """Read `administration.describe_grant`."""
+    (
+        grant_id, account_id, kind, state, amount, remaining, held, captured, debt_repaid, expired,
+        priority, channels, regions, create_ms, effective_ms, expire_ms, actor, reference, note,
+    ) = fields  # fmt: skip
+    return told.Grant(
+        grant_id=grant_id,
+        account_id=account_id,
+        kind=GrantKind(kind),
+        state=GrantState(state),
+        amount=amount,
+        remaining=remaining,
+        held=held,
+        captured=captured,
+        debt_repaid=debt_repaid,
+        expired=expired,
+        priority=priority,
+        scope=ask.Scope(tuple(map(Channel, channels)), tuple(regions)),
+        create_ms=create_ms,
+        effective_ms=effective_ms,
+        expire_ms=expire_ms,
+        actor=actor,
+        reference=reference,
+        note=note,
+    )
+
+
+def _read_settings(fields: Fields) -> tuple[str, ask.AccountSettings, int, int]:
+    (
+        account_id, status, funding, enforcement, overdraft_limit, inbound_overdraft_limit, floor, late_commit,
+        rate_card_id, limit_counts_inbound, display_name, create_ms, update_ms,
+    ) = fields  # fmt: skip
+    settings = ask.AccountSettings(
+        status=AccountStatus(status),
+        funding=Funding(funding),
+        enforcement=Enforcement(enforcement),
+        overdraft_limit=overdraft_limit,
+        inbound_overdraft_limit=_optional(inbound_overdraft_limit),
+        floor=_optional(floor),
+        late_commit=LateCommit(late_commit) if late_commit else None,
+        rate_card_id=rate_card_id,
+        limit_counts_inbound=limit_counts_inbound,
+        display_name=display_name,
+    )
+    return account_id, settings, create_ms, update_ms
+
+
+def read_account(described: Fields, balance: Fields) -> told.Account:
+    """Read `administration.view`."""
+    account_id, settings, create_ms, update_ms = _read_settings(described)
+    return told.Account(account_id, settings, create_ms, update_ms, read_balance(balance))
+
+
+def read_standing(fields: Fields) -> told.Standing:
+    """Read the answer to `get_standing`."""
+    _, balance, levels, grants = fields
+    return told.Standing(
+        balance=read_balance(balance),
+        levels=tuple(_read_level(level) for level in levels),
+        grants=tuple(map(read_grant, grants)),
+    )
+
+
+def _read_level(fields: Fields) -> told.Level:
+    described, pays, available, reserved, debt, limit_left, limit_reserved = fields
+    account_id, settings, _, _ = _read_settings(described)
+    return told.Level(account_id, settings, pays, available, reserved, debt, _optional(limit_left), limit_reserved)
+
+
+def read_reservation(fields: Fields) -> told.Reservation:
+    """Read `describe_hold`."""
+    (
+        account_id, payer_id, reservation_id, state, credits_, captured, restored, recipients, unit, card, version,
+        rule, create_ms, expire_ms, settle_ms, settled_by, expiry_action, draws, labels, channel, direction, region,
+        priority,
+    ) = fields  # fmt: skip
+    return told.Reservation(
+        account_id=account_id,
+        payer_id=payer_id,
+        reservation_id=reservation_id,
+        state=ReservationState(state),
+        credits=credits_,
+        captured=captured,
+        restored=restored,
+        recipients_granted=recipients,
+        credits_per_recipient=unit,
+        rate_card_id=card,
+        rate_card_version=version,
+        rule=rule,
+        channel=Channel(channel),
+        direction=Direction(direction),
+        region=region,
+        priority=Priority(priority),
+        create_ms=create_ms,
+        expire_ms=expire_ms,
+        settle_ms=settle_ms,
+        settled_by=SettledBy(settled_by) if settled_by else None,
+        expiry_action=ExpiryAction(expiry_action),
+        draws=tuple(_read_draw(draw) for draw in draws),
+        labels=tuple((key, value) for key, value in labels),
+    )
+
+
+def _read_draw(fields: Fields) -> told.Draw:
+    account_id, pot, grants, unfunded, unenforced = fields
+    parts = tuple((grant_id, credits_) for grant_id, credits_ in grants)
+    return told.Draw(account_id, Pot(pot), parts, unfunded, unenforced)

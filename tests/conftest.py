@@ -1,0 +1,40 @@
+"""What tests that need a store share: one real store for each worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from creditgate_server.store.durability import Durability
+from creditgate_server.store.embedded import EmbeddedStore
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """A real store, as the server runs it but without waiting for the disk.
+
+    Each test has its own event loop; the store is supervised by another, in a thread that lives as long as the
+    session. Connect to `store.url`; keep apart by organisation, and do not stop, freeze or flush it.
+    """
+    embedded = EmbeddedStore(tmp_path_factory.mktemp("store") / "data", durability=Durability.MEMORY)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="store-supervision")
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(embedded.start(), loop).result()
+        yield embedded
+        asyncio.run_coroutine_threadsafe(embedded.stop(), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture
+def organisation() -> str:
+    """The id of a root account that no other test uses; not from `random`, whose seed tests share."""
+    return f"org-{secrets.token_hex(6)}"
