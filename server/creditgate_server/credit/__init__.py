@@ -1,0 +1,1 @@
+"""The vocabulary of the ledger: pure, without clock, I/O or protobuf."""

@@ -1,0 +1,185 @@
+"""What callers ask of the ledger: one immutable record per operation, already validated, not yet priced.
+
+Times are milliseconds of the store's clock since 1970; amounts are whole credits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from creditgate.pricing.usage import Channel, Direction, Priority, Size, Usage
+from creditgate_server.credit.terms import (
+    AccountStatus,
+    Enforcement,
+    ExpiryAction,
+    Funding,
+    GrantKind,
+    LateCommit,
+)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class Unset(Enum):
+    """The type of UNSET: a setting that an update leaves as it is."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A usage with the parties it runs between. The region in `usage` is already resolved from their numbers."""
+
+    usage: Usage
+    sender: str = ""
+    recipient: str = ""
+    labels: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Price a usage and tell whether a reserve would pass now. No effect."""
+
+    account_id: str
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Hold the credits of a usage until it is committed, released, or `ttl_ms` have passed."""
+
+    account_id: str
+    reservation_id: str
+    traffic: Traffic
+    ttl_ms: int
+    allow_partial: bool = False
+    expiry_action: ExpiryAction = ExpiryAction.RELEASE
+
+
+@dataclass(frozen=True, slots=True)
+class ActualUsage:
+    """What was really used of a hold: one recipient's size, and for how many (None: as many as were granted).
+
+    The rest is the hold's. What is repeated of it (not None, not empty) must be the same.
+    """
+
+    size: Size
+    recipient_count: int | None = None
+    channel: Channel | None = None
+    direction: Direction | None = None
+    region: str = ""
+    priority: Priority | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Capture what a hold's usage really cost: another size, an amount, or (both None) all that is held."""
+
+    account_id: str
+    reservation_id: str
+    usage: ActualUsage | None = None
+    credits: int | None = None
+    labels: Labels = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Give back all that a hold holds. `reason` goes to the journal."""
+
+    account_id: str
+    reservation_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """Debit a usage in one step. INBOUND may push the payer into debt; OUTBOUND obeys the rules of Reserve."""
+
+    account_id: str
+    charge_id: str
+    traffic: Traffic
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a grant may pay for; an empty part means every channel, or every region. Both parts are sorted."""
+
+    channels: tuple[Channel, ...] = ()
+    regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GrantCredits:
+    """Add credits to an account's wallet, or (ALLOTMENT) room to its limit. Times of 0: at once, and never."""
+
+    account_id: str
+    grant_id: str
+    credits: int
+    kind: GrantKind = GrantKind.PURCHASED
+    effective_ms: int = 0
+    expire_ms: int = 0
+    priority: int = 0
+    scope: Scope = Scope()
+    actor: str = ""
+    reference: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """An account's own settings. None: no inbound limit, no floor; or, for `late_commit`, inherited."""
+
+    status: AccountStatus = AccountStatus.ACTIVE
+    funding: Funding = Funding.OWN
+    enforcement: Enforcement = Enforcement.ENFORCE
+    overdraft_limit: int = 0
+    inbound_overdraft_limit: int | None = None
+    floor: int | None = None
+    late_commit: LateCommit | None = None
+    rate_card_id: str = ""
+    limit_counts_inbound: bool = False
+    display_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateAccount:
+    """Open an account below an existing parent. The same id with the same settings replays."""
+
+    account_id: str
+    settings: AccountSettings
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsChange:
+    """The settings that an update writes; UNSET ones stay as they are."""
+
+    status: AccountStatus | Unset = UNSET
+    funding: Funding | Unset = UNSET
+    enforcement: Enforcement | Unset = UNSET
+    overdraft_limit: int | Unset = UNSET
+    inbound_overdraft_limit: int | Unset | None = UNSET
+    floor: int | Unset | None = UNSET
+    late_commit: LateCommit | Unset | None = UNSET
+    rate_card_id: str | Unset = UNSET
+    limit_counts_inbound: bool | Unset = UNSET
+    display_name: str | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateAccount:
+    """Change some settings of an account; effective on the next decision."""
+
+    account_id: str
+    change: SettingsChange
+
+
+Decided = Quote | Reserve | Charge
+"""Operations that price a usage and decide."""
+
+Mutation = Reserve | Commit | Release | Charge | GrantCredits | CreateAccount | UpdateAccount
+"""Operations that write; each is idempotent by its id and content."""

@@ -1,0 +1,121 @@
+"""The terms of the ledger as enumerations; their numbers equal those of the proto and of `lua/terms.lua`."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from creditgate.pricing.usage import OPERATION_CREDITS_MAX as OPERATION_CREDITS_MAX
+
+CREDITS_MAX = 2**53 - 1
+"""The largest sum of credits the ledger keeps: Lua numbers are doubles, exact up to here."""
+
+GRANTS_PER_ACCOUNT_MAX = 100
+"""Active grants of one account; a further one is refused before anything is written."""
+
+SCOPES_PER_ACCOUNT_MAX = 16
+"""Distinct grant scopes of one account, counted apart for wallet and limit; each is a sum kept beside the balance."""
+
+ACCOUNT_LEVELS_MAX = 4
+"""Depth of an organisation, the root included."""
+
+
+class AccountStatus(IntEnum):
+    """Whether an account takes part in decisions."""
+
+    ACTIVE = 1
+    SUSPENDED = 2
+    CLOSED = 3
+
+
+class Funding(IntEnum):
+    """Who pays for an account's usage: its own wallet, or the nearest account upward whose funding is OWN."""
+
+    OWN = 1
+    PARENT = 2
+
+
+class Enforcement(IntEnum):
+    """How an account's own wallet and limit bind: deny, only say so, or leave them untouched."""
+
+    ENFORCE = 1
+    MONITOR = 2
+    OFF = 3
+
+
+class LateCommit(IntEnum):
+    """What happens to a commit of a hold that expired and was given back."""
+
+    ACCEPT = 1
+    REJECT = 2
+
+
+class GrantKind(IntEnum):
+    """Where credits came from. ALLOTMENT caps a level and never pays; all others pay from the wallet."""
+
+    PLAN = 1
+    ROLLOVER = 2
+    PURCHASED = 3
+    PROMOTIONAL = 4
+    ADJUSTMENT = 5
+    ALLOTMENT = 6
+
+
+class GrantState(IntEnum):
+    """The life of a grant. PENDING waits for its effective time; EXHAUSTED has nothing left to draw or give back."""
+
+    LIVE = 1
+    PENDING = 2
+    EXHAUSTED = 3
+    EXPIRED = 4
+
+
+class ReservationState(IntEnum):
+    """The life of a hold: PENDING until it is settled, exactly once."""
+
+    PENDING = 1
+    COMMITTED = 2
+    RELEASED = 3
+    EXPIRED = 4
+
+
+class ExpiryAction(IntEnum):
+    """What the end of a hold's time does with it: give it back, or charge what was never reported."""
+
+    RELEASE = 1
+    COMMIT = 2
+
+
+class SettledBy(IntEnum):
+    """Who ended a hold."""
+
+    CALLER = 1
+    EXPIRY = 2
+
+
+class Pot(IntEnum):
+    """The two separate things in an account that a usage may draw on."""
+
+    WALLET = 1
+    LIMIT = 2
+
+
+class Decision(IntEnum):
+    """The answer to an authorization. A denial is an answer, not an error."""
+
+    ALLOWED = 1
+    ALLOWED_PARTIAL = 2
+    ALLOWED_MONITORED = 3
+    DENIED = 4
+
+
+class DenialReason(IntEnum):
+    """Why a usage was denied."""
+
+    INSUFFICIENT_CREDITS = 1
+    LIMIT_REACHED = 2
+    FLOOR = 3
+    INBOUND_LIMIT = 4
+    ACCOUNT_SUSPENDED = 5
+    ACCOUNT_CLOSED = 6
+    TOO_MANY_SEGMENTS = 7
+    NO_RATE = 8

@@ -1,0 +1,86 @@
+"""Rate cards: every version there is, kept in memory, and the newest of each that prices what comes."""
+
+from __future__ import annotations
+
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from creditgate.pricing.default_card import DEFAULT_RATE_CARD
+from creditgate.pricing.rate_cards import RateCard
+from creditgate_server.engine.errors import RateCardNotFound
+from creditgate_server.store.rate_cards import StoredRateCard, pack_rate_card, unpack_rate_card
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from creditgate.pricing.rules import Rule
+    from creditgate_server.store.ledger import Ledger
+
+DEFAULT_CARD_ID: Final = DEFAULT_RATE_CARD.id
+"""The card of an account that names none, and none above it does."""
+
+
+class RateCards:
+    """All versions of all cards. Versions are never changed or removed, so a copy is only ever behind, never wrong."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Keep the cards of a ledger's store; `refresh` reads them."""
+        self._ledger = ledger
+        self._count = -1
+        self._versions: dict[tuple[str, int], StoredRateCard] = {}
+        self._newest: dict[str, StoredRateCard] = {}
+
+    async def install_default(self) -> None:
+        """Read all cards, and put the package's default card where there is none yet."""
+        await self.refresh()
+        if DEFAULT_CARD_ID not in self._newest:
+            await self.put(DEFAULT_CARD_ID, DEFAULT_RATE_CARD.rules)
+
+    async def refresh(self) -> None:
+        """Read the cards again if any was added, here or by another sidecar."""
+        count = await self._ledger.rate_cards_count()
+        if count == self._count:
+            return
+        for packed in await self._ledger.rate_cards():
+            stored = unpack_rate_card(packed)
+            card = stored.card
+            self._versions[card.id, card.version] = stored
+            if card.id not in self._newest or self._newest[card.id].card.version < card.version:
+                self._newest[card.id] = stored
+        self._count = count
+
+    def newest(self, card_id: str) -> RateCard:
+        """Return the version of a card that prices now. Raises RateCardNotFound."""
+        return self.get(card_id, 0).card
+
+    def get(self, card_id: str, version: int) -> StoredRateCard:
+        """Return a version of a card, 0 for the newest. Raises RateCardNotFound."""
+        stored = self._versions.get((card_id, version)) if version else self._newest.get(card_id)
+        if stored is None:
+            raise RateCardNotFound(
+                f"there is no rate card {card_id}" + (f" of version {version}" if version else ""),
+                rate_card_id=card_id,
+                version=str(version),
+            )
+        return stored
+
+    def all_newest(self) -> list[StoredRateCard]:
+        """Return the newest version of every card, by id."""
+        return [self._newest[card_id] for card_id in sorted(self._newest)]
+
+    async def put(self, card_id: str, rules: Sequence[Rule]) -> tuple[StoredRateCard, bool]:
+        """Add a version with these rules; the newest one answers (and True) if it has the very same.
+
+        Raises InvalidRateCard. Racing puts get versions one after the other.
+        """
+        while True:
+            await self.refresh()
+            newest = self._newest.get(card_id)
+            version = newest.card.version + 1 if newest else 1
+            card = RateCard(card_id, version, tuple(rules))
+            if newest and newest.card.rules == card.rules:
+                return newest, True
+            stored = StoredRateCard(card, time_ns() // 1_000_000)
+            if await self._ledger.add_rate_card(card_id, version, pack_rate_card(stored)):
+                await self.refresh()
+                return stored, False
