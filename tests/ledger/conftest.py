@@ -12,14 +12,15 @@ from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
 from creditgate_server.credit.terms import ExpiryAction, Funding, GrantKind
 from creditgate_server.engine.engine import Engine
+from creditgate_server.store import records
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.keys import clock_key, partition_of
-from creditgate_server.store.ledger import Ledger, LedgerSettings
+from creditgate_server.store.ledger import Lane, Ledger, LedgerSettings, Request
 from creditgate_server.verification import verify
 
 
-def sms(
+def sms(  # noqa: PLR0913 — all that tells one usage from another
     segments: int = 1,
     *,
     recipients: int = 1,
@@ -72,7 +73,7 @@ class Organisation:
     async def allot(self, credits_: int, below: str = "", **terms: object) -> told.Granted:
         return await self.grant(credits_, below, kind=GrantKind.ALLOTMENT, **terms)
 
-    async def reserve(
+    async def reserve(  # noqa: PLR0913 — as many as the request has fields
         self,
         traffic: ask.Traffic | None = None,
         below: str = "",
@@ -134,14 +135,22 @@ class Organisation:
         page = await self.engine.list_grants(self.path(below), 500, "", include_ended=True)
         return {grant.grant_id: grant for grant in page.items}
 
+    async def audit(self, below: str = "") -> dict[str, int]:
+        """Return the counters and totals of an account by name, as they stand in the store."""
+        args = records.pack(self.path(below))
+        (reply,) = await self.ledger.send([Request(self.ledger.key_of(self.root_id), Lane.READ, "audit_account", args)])
+        assert isinstance(reply, list)
+        return reply[1] | reply[2]
+
     async def pass_time(self, ms: int) -> None:
         await self.ledger.advance_test_clock(ms)
 
     async def now_ms(self) -> int:
         """Return the ledger's time."""
         time, ahead_ms = await self.store.execute([("TIME",), ("GET", clock_key(self.partition))])
-        seconds, microseconds = map(int, time)  # type: ignore[call-overload]
-        return seconds * 1000 + microseconds // 1000 + int(ahead_ms or 0)  # type: ignore[call-overload]
+        assert isinstance(time, list)
+        assert isinstance(ahead_ms, bytes | None)
+        return int(time[0]) * 1000 + int(time[1]) // 1000 + int(ahead_ms or 0)
 
 
 @pytest.fixture
@@ -162,7 +171,9 @@ async def engine(connections: StoreConnections) -> AsyncIterator[Engine]:
 @pytest.fixture
 async def second_engine(connections: StoreConnections) -> AsyncIterator[Engine]:
     """Another sidecar on the same store."""
-    async with Engine(Ledger(connections, LedgerSettings(test_clock=True))) as engine:
+    ledger = Ledger(connections, LedgerSettings(test_clock=True))
+    await ledger.prepare()
+    async with Engine(ledger) as engine:
         yield engine
 
 

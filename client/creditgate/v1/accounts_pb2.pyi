@@ -377,7 +377,7 @@ class ListAccountsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     parent_id: _builtins.str
-    """The account whose children to list. Empty: the roots."""
+    """The account below which to list, at every depth. Empty: all accounts."""
     page_size: _builtins.int
     """How many to answer at most: 1 to 500; 0 means 50."""
     page_token: _builtins.str
@@ -492,9 +492,7 @@ class GetBalanceResponse(_message.Message):
 
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantBalance]:
-        """The grants that pay for the account or limit it and have not ended: the payer's wallet first, in burn
-        order, then the allotments from the account up to its root.
-        """
+        """The grants in use of the account and of every level above it, leaf first; each level's oldest first."""
 
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelBalance]:

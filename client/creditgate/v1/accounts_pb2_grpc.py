@@ -101,8 +101,8 @@ class AccountServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListAccounts(self, request, context):
-        """Lists the accounts right below one, or the roots, each with its balance, ordered by id. Also fails with
-        NOT_FOUND `ACCOUNT_NOT_FOUND` for an unknown parent.
+        """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
+        `ACCOUNT_NOT_FOUND` for an unknown parent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

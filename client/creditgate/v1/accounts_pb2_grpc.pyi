@@ -52,8 +52,8 @@ class AccountServiceStub:
     (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]
-    """Lists the accounts right below one, or the roots, each with its balance, ordered by id. Also fails with
-    NOT_FOUND `ACCOUNT_NOT_FOUND` for an unknown parent.
+    """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
+    `ACCOUNT_NOT_FOUND` for an unknown parent.
     """
     GetBalance: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -84,8 +84,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]  # type: ignore[assignment]
-    """Lists the accounts right below one, or the roots, each with its balance, ordered by id. Also fails with
-    NOT_FOUND `ACCOUNT_NOT_FOUND` for an unknown parent.
+    """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
+    `ACCOUNT_NOT_FOUND` for an unknown parent.
     """
     GetBalance: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -137,8 +137,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _accounts_pb2.ListAccountsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_accounts_pb2.ListAccountsResponse, _abc.Awaitable[_accounts_pb2.ListAccountsResponse]]:
-        """Lists the accounts right below one, or the roots, each with its balance, ordered by id. Also fails with
-        NOT_FOUND `ACCOUNT_NOT_FOUND` for an unknown parent.
+        """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
+        `ACCOUNT_NOT_FOUND` for an unknown parent.
         """
 
     @_abc_1.abstractmethod

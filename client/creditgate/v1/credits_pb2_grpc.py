@@ -71,8 +71,7 @@ class CreditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListGrants(self, request, context):
-        """Lists an account's grants: who gave them, when, how many, and what is left. Live ones first, in burn
-        order, then, if asked for, the ended ones, latest first.
+        """Lists an account's grants: who gave them, when, how many, and what is left; newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,9 +45,7 @@ class CreditServiceStub:
     FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListGrants: _grpc.UnaryUnaryMultiCallable[_credits_pb2.ListGrantsRequest, _credits_pb2.ListGrantsResponse]
-    """Lists an account's grants: who gave them, when, how many, and what is left. Live ones first, in burn
-    order, then, if asked for, the ended ones, latest first.
-    """
+    """Lists an account's grants: who gave them, when, how many, and what is left; newest first."""
 
 @_typing.type_check_only
 class CreditServiceAsyncStub(CreditServiceStub):
@@ -66,9 +64,7 @@ class CreditServiceAsyncStub(CreditServiceStub):
     FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListGrants: _aio.UnaryUnaryMultiCallable[_credits_pb2.ListGrantsRequest, _credits_pb2.ListGrantsResponse]  # type: ignore[assignment]
-    """Lists an account's grants: who gave them, when, how many, and what is left. Live ones first, in burn
-    order, then, if asked for, the ended ones, latest first.
-    """
+    """Lists an account's grants: who gave them, when, how many, and what is left; newest first."""
 
 class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
     """Gives credits to accounts and says what became of them.
@@ -96,8 +92,6 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _credits_pb2.ListGrantsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_credits_pb2.ListGrantsResponse, _abc.Awaitable[_credits_pb2.ListGrantsResponse]]:
-        """Lists an account's grants: who gave them, when, how many, and what is left. Live ones first, in burn
-        order, then, if asked for, the ended ones, latest first.
-        """
+        """Lists an account's grants: who gave them, when, how many, and what is left; newest first."""
 
 def add_CreditServiceServicer_to_server(servicer: CreditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -54,8 +54,8 @@ class Denial:
 class Authorization:
     """The answer to Quote, Reserve and Charge.
 
-    `credits` are held (Reserve), captured (Charge) or would be (Quote); `price` is None on a replay, whose money is
-    the first answer's and was priced then, and where no rate matched.
+    `credits` are held (Reserve), captured (Charge) or would be (Quote). `price` is of the whole usage, None where no
+    rate matched; a replay's is by the card version that priced it first.
     """
 
     decision: Decision

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from creditgate.pricing.usage import OPERATION_CREDITS_MAX as OPERATION_CREDITS_MAX
-
 CREDITS_MAX = 2**53 - 1
 """The largest sum of credits the ledger keeps: Lua numbers are doubles, exact up to here."""
 

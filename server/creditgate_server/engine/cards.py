@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from creditgate.pricing.default_card import DEFAULT_RATE_CARD
 from creditgate.pricing.rate_cards import RateCard
 from creditgate_server.engine.errors import RateCardNotFound
+from creditgate_server.engine.failures import from_store
+from creditgate_server.store.errors import StoreError
 from creditgate_server.store.rate_cards import StoredRateCard, pack_rate_card, unpack_rate_card
 
 if TYPE_CHECKING:
@@ -49,13 +51,23 @@ class RateCards:
                 self._newest[card.id] = stored
         self._count = count
 
-    def newest(self, card_id: str) -> RateCard:
+    async def newest(self, card_id: str) -> RateCard:
         """Return the version of a card that prices now. Raises RateCardNotFound."""
-        return self.get(card_id, 0).card
+        stored = self._newest.get(card_id)
+        return (stored or await self.get(card_id, 0)).card
 
-    def get(self, card_id: str, version: int) -> StoredRateCard:
-        """Return a version of a card, 0 for the newest. Raises RateCardNotFound."""
-        stored = self._versions.get((card_id, version)) if version else self._newest.get(card_id)
+    async def get(self, card_id: str, version: int) -> StoredRateCard:
+        """Return a version of a card, 0 for the newest. Raises RateCardNotFound.
+
+        What is not known here may have been put by another sidecar since the last refresh, so the store is asked.
+        """
+        stored = self._find(card_id, version)
+        if stored is None:
+            try:
+                await self.refresh()
+            except StoreError as error:
+                raise from_store(error, None, writes=False) from error
+            stored = self._find(card_id, version)
         if stored is None:
             raise RateCardNotFound(
                 f"there is no rate card {card_id}" + (f" of version {version}" if version else ""),
@@ -63,6 +75,9 @@ class RateCards:
                 version=str(version),
             )
         return stored
+
+    def _find(self, card_id: str, version: int) -> StoredRateCard | None:
+        return self._versions.get((card_id, version)) if version else self._newest.get(card_id)
 
     def all_newest(self) -> list[StoredRateCard]:
         """Return the newest version of every card, by id."""

@@ -40,7 +40,10 @@ ATTEMPTS_MAX: Final = 5
 """How often a decision is repeated because its account changed card, or because more was due than one call may end."""
 
 SWEEP_MAX: Final = 500
-"""Due holds that one sweep ends before a decision is repeated: some 10 ms of the store."""
+"""What is due that one sweep ends before a decision is repeated: some 10 ms of the store."""
+
+SWEEPS_MAX: Final = 20
+"""Sweeps before a decision is repeated."""
 
 CARD_IDS_MAX: Final = 100_000
 """Accounts whose card is remembered, to price at the first try; forgotten all at once when full."""
@@ -73,6 +76,7 @@ def _authorization(operation: ask.Quote | ask.Reserve | ask.Charge, priced: Pric
         traffic.usage.recipient_count,
         priced.denial,
         priced.card_id,
+        priced.card_version,
     )
     match operation:
         case ask.Quote():
@@ -84,7 +88,6 @@ def _authorization(operation: ask.Quote | ask.Reserve | ask.Charge, priced: Pric
                 operation.reservation_id,
                 content,
                 *decided,
-                priced.card_version,
                 priced.rule,
                 operation.allow_partial,
                 operation.ttl_ms,
@@ -98,7 +101,6 @@ def _authorization(operation: ask.Quote | ask.Reserve | ask.Charge, priced: Pric
                 operation.charge_id,
                 content,
                 *decided,
-                priced.card_version,
                 priced.rule,
                 traffic.labels,
             )
@@ -148,23 +150,18 @@ class Engine:
     async def decide(self, operation: ask.Quote | ask.Reserve | ask.Charge) -> told.Authorization:
         """Price a usage and decide on it. Raises OperationError; a denial is an answer."""
         account_id = operation.account_id
+        lane = Lane.READ if isinstance(operation, ask.Quote) else Lane.DECIDE
         for _ in range(ATTEMPTS_MAX):
-            card = self.cards.newest(self._card_ids.get(account_id, DEFAULT_CARD_ID))
+            card = await self.cards.newest(self._card_ids.get(account_id, DEFAULT_CARD_ID))
             priced = price_usage(card, operation.traffic.usage)
             name, args = _authorization(operation, priced)
-            lane = Lane.READ if isinstance(operation, ask.Quote) else Lane.DECIDE
             reply = await self._ask(Request(self._key(operation), lane, name, args), operation)
-            match reply[0]:
-                case Status.OK:
-                    return records.read_authorization(reply, priced.price)
-                case Status.REPRICE:
-                    self._learn_card(account_id, reply[1])
-                case Status.SWEEP:
-                    await self._sweep(operation)
-                case _:
-                    raise from_status(reply, operation)
-        message = "the account changes faster than it can be decided on; ask again with the same id"
-        raise Overloaded(message, **ids_of(operation))
+            if reply[0] == Status.OK:
+                return await self._read_authorization(reply, operation, priced)
+            if reply[0] != Status.REPRICE:
+                raise from_status(reply, operation)
+            self._learn_card(account_id, reply[1])
+        raise self._changes_too_fast(operation)
 
     async def settle(self, operation: ask.Commit | ask.Release) -> told.Settlement:
         """End a hold. Raises OperationError."""
@@ -199,7 +196,7 @@ class Engine:
     async def create_account(self, operation: ask.CreateAccount) -> tuple[told.Account, bool]:
         """Open an account; True where it was there already, with the same settings. Raises OperationError."""
         settings = operation.settings
-        self._check_card(settings.rate_card_id)
+        await self._check_card(settings.rate_card_id)
         content, fields = content_of_account(settings), records.settings_fields(settings)
         args = records.pack(operation.account_id, content, fields, settings.display_name)
         _, described, balance, replayed = await self._do(Lane.DECIDE, "create_account", args, operation)
@@ -209,7 +206,7 @@ class Engine:
         """Change settings. Raises OperationError."""
         card_id = operation.change.rate_card_id
         if isinstance(card_id, str):
-            self._check_card(card_id)
+            await self._check_card(card_id)
         change = operation.change
         name = False if change.display_name is ask.UNSET else change.display_name
         args = records.pack(operation.account_id, records.change_fields(change), name)
@@ -228,9 +225,12 @@ class Engine:
             keys = [self.ledger.key_of(root_of(parent_id))]
         else:
             keys = [partition_key(partition) for partition in range(self.ledger.partitions)]
-        args = records.pack(f"{parent_id}/" if parent_id else "", after, page_size)
+        args, asked = records.pack(parent_id, after, page_size), _Read(parent_id)
         requests = [Request(key, Lane.READ, "list_accounts", args) for key in keys]
-        replies = await asyncio.gather(*(self._ask(request, _Read(parent_id)) for request in requests))
+        replies = await asyncio.gather(*(self._ask(request, asked) for request in requests))
+        for reply in replies:
+            if reply[0] != Status.OK:
+                raise from_status(reply, asked)
         views = sorted((view for reply in replies for view in reply[1]), key=lambda view: view[0][0])
         accounts = tuple(records.read_account(*view) for view in views[:page_size])
         return told.Page(accounts, token(accounts[-1].account_id) if len(accounts) == page_size else "")
@@ -271,9 +271,9 @@ class Engine:
         except StoreError as error:
             raise from_store(error, _Read(""), writes=True) from error
 
-    def get_rate_card(self, rate_card_id: str, version: int) -> StoredRateCard:
+    async def get_rate_card(self, rate_card_id: str, version: int) -> StoredRateCard:
         """Return a version of a rate card, 0 for the newest."""
-        return self.cards.get(rate_card_id, version)
+        return await self.cards.get(rate_card_id, version)
 
     def list_rate_cards(self, page_size: int, page_token: str) -> told.Page[StoredRateCard]:
         """Return the newest version of every rate card, by id."""
@@ -303,8 +303,8 @@ class Engine:
         if operation.usage is None:
             return ALL_HELD
         hold = await self.get_reservation(operation.account_id, operation.reservation_id)
-        card = self.cards.get(hold.rate_card_id, hold.rate_card_version).card
-        return price_actual(card, hold, operation.usage)
+        stored = await self.cards.get(hold.rate_card_id, hold.rate_card_version)
+        return price_actual(stored.card, hold, operation.usage)
 
     async def _do(self, lane: Lane, name: str, args: bytes, operation: _HasAccount) -> records.Fields:
         reply = await self._ask(Request(self._key(operation), lane, name, args), operation)
@@ -313,25 +313,47 @@ class Engine:
         return reply
 
     async def _ask(self, request: Request, operation: object) -> records.Fields:
-        reply = await self._collector.submit(request)
-        if isinstance(reply, StoreError):
-            raise from_store(reply, operation, writes=request.lane is not Lane.READ) from reply
-        return reply
+        """Send a request; while more is due of its organisation than one call may end, sweep and send it again."""
+        for _ in range(ATTEMPTS_MAX):
+            reply = await self._collector.submit(request)
+            if isinstance(reply, StoreError):
+                raise from_store(reply, operation, writes=request.lane is not Lane.READ) from reply
+            if reply[0] != Status.SWEEP:
+                return reply
+            await self._sweep(reply[1], operation)
+        raise self._changes_too_fast(operation)
+
+    async def _sweep(self, root_id: str, operation: object) -> None:
+        try:
+            for _ in range(SWEEPS_MAX):
+                _, backlog = await self.ledger.sweep(root_id, SWEEP_MAX)
+                if not backlog:
+                    return
+        except StoreError as error:
+            raise from_store(error, operation, writes=False) from error
+
+    async def _read_authorization(
+        self, reply: records.Fields, operation: ask.Quote | ask.Reserve | ask.Charge, priced: Priced
+    ) -> told.Authorization:
+        """Read a decision; a replay shows the price of the card version that priced it first."""
+        *_, card_id, version = reply
+        if (card_id, version) != (priced.card_id, priced.card_version):
+            stored = await self.cards.get(card_id, version)
+            priced = price_usage(stored.card, operation.traffic.usage)
+        return records.read_authorization(reply, priced.price)
+
+    def _changes_too_fast(self, operation: object) -> Overloaded:
+        message = "the account changes faster than it can be decided on; ask again with the same id"
+        return Overloaded(message, **ids_of(operation))
 
     def _key(self, operation: _HasAccount) -> str:
         return self.ledger.key_of(root_of(operation.account_id))
 
-    def _check_card(self, card_id: str) -> None:
+    async def _check_card(self, card_id: str) -> None:
         if card_id:
-            self.cards.newest(card_id)
+            await self.cards.newest(card_id)
 
     def _learn_card(self, account_id: str, card_id: str) -> None:
         if len(self._card_ids) >= CARD_IDS_MAX:
             self._card_ids.clear()
         self._card_ids[account_id] = card_id
-
-    async def _sweep(self, operation: _HasAccount) -> None:
-        try:
-            await self.ledger.sweep(root_of(operation.account_id), SWEEP_MAX)
-        except StoreError as error:
-            raise from_store(error, operation, writes=False) from error

@@ -60,7 +60,7 @@ class DataDirectory:
         Raises StoreDirectoryUnusable when it cannot be ours, StoreDirectoryTaken when another process has it.
         """
         self._make_private()
-        fd = os.open(self._supervisor_lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = self._open_lock(self._supervisor_lock_path)
         if not _try_lock(fd):
             os.close(fd)
             raise StoreDirectoryTaken(self.path, _read_pid(self._supervisor_lock_path), "its supervisor")
@@ -88,7 +88,7 @@ class DataDirectory:
         The caller closes its own copy once the store has it. Raises StoreDirectoryTaken when a store that was
         left behind can neither be waited for nor killed.
         """
-        fd = os.open(self._store_lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        fd = self._open_lock(self._store_lock_path)
         try:
             await self._wait_for_store_lock(fd)
         except BaseException:
@@ -113,16 +113,20 @@ class DataDirectory:
         except FileNotFoundError:
             return ""
 
+    def _open_lock(self, path: Path) -> int:
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StoreDirectoryUnusable(self.path, f"it cannot be written to ({error.strerror})") from error
+
     def _make_private(self) -> None:
         """Make the directory if need be; refuse one with other people's files before changing its mode."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.mkdir(mode=0o700, exist_ok=True)
             if not self._supervisor_lock_path.exists() and any(self.path.iterdir()):
-                raise StoreDirectoryUnusable(
-                    self.path,
-                    "it holds other files; give the store a directory of its own",
-                )
+                problem = "it holds other files; give the store a directory of its own"
+                raise StoreDirectoryUnusable(self.path, problem)
         except OSError as error:
             raise StoreDirectoryUnusable(self.path, f"it cannot be made or read ({error.strerror})") from error
         _make_private_directory(self.path)
@@ -137,12 +141,11 @@ class DataDirectory:
             return inside
         name = "creditgate-" + hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]
         for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir()):
-            if base and Path(base).is_dir() and len(f"{base}/{name}/store.sock") <= SOCKET_PATH_BYTES_MAX:
-                return Path(base) / name / "store.sock"
-        raise StoreDirectoryUnusable(
-            self.path,
-            f"its path is too long for a socket ({SOCKET_PATH_BYTES_MAX} bytes) and so is every other",
-        )
+            elsewhere = Path(base or "") / name / "store.sock"
+            if base and Path(base).is_dir() and len(os.fsencode(elsewhere)) <= SOCKET_PATH_BYTES_MAX:
+                return elsewhere
+        problem = f"its path is too long for a socket ({SOCKET_PATH_BYTES_MAX} bytes), as is the temporary one"
+        raise StoreDirectoryUnusable(self.path, problem)
 
     async def _wait_for_store_lock(self, fd: int) -> None:
         """Wait for the end of a store that a killed supervisor left behind.

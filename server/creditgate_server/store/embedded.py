@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import structlog
 
@@ -13,10 +15,6 @@ from creditgate_server.store.durability import Durability
 from creditgate_server.store.errors import StoreError
 from creditgate_server.store.locate import StoreBinary, locate_store_binary
 from creditgate_server.store.store_process import StoreProcess, socket_url
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import TracebackType
 
 START_TIMEOUT_S = 120.0
 """A store that reads its log for longer is taken for stuck; a log of 861 MB takes 10 s."""

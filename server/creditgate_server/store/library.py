@@ -13,6 +13,7 @@ MODULES: Final = (
     "terms",
     "codec",
     "work",
+    "due",
     "grants",
     "usage",
     "holds",

@@ -119,7 +119,7 @@ def read_balance(fields: Fields) -> told.Balance:
 
 def read_authorization(fields: Fields, price: Price | None) -> told.Authorization:
     """Read the answer to Quote, Reserve and Charge."""
-    _, decision, reason, level, shortfall, credits_, recipients, state, expire_ms, replayed, balance = fields
+    _, decision, reason, level, shortfall, credits_, recipients, state, expire_ms, replayed, balance, _, _ = fields
     return told.Authorization(
         decision=Decision(decision),
         denial=told.Denial(DenialReason(reason), level, shortfall) if reason else None,

@@ -24,4 +24,4 @@ class Status(StrEnum):
     REPRICE = "REPRICE"
     """The account is priced by another rate card, which the reply names: price again and repeat."""
     SWEEP = "SWEEP"
-    """It would be a denial, but more is due than one call may end: sweep and repeat."""
+    """More is due of the organisation, which the reply names, than one call may end: sweep it and repeat."""

@@ -8,20 +8,18 @@ import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import Self
 from urllib.parse import quote
 
 import structlog
 
 from creditgate_server.store import launcher
 from creditgate_server.store.connections import StoreConnections
+from creditgate_server.store.data_directory import DataDirectory
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.errors import OutcomeUnknown, StoreError, StoreStartFailed, StoreUnreachable
 from creditgate_server.store.information import parse_information
-
-if TYPE_CHECKING:
-    from creditgate_server.store.data_directory import DataDirectory
-    from creditgate_server.store.locate import StoreBinary
+from creditgate_server.store.locate import StoreBinary
 
 POLL_INTERVAL_S = 0.01
 """How often a store that starts, or rewrites its log, is asked whether it is ready."""
@@ -72,8 +70,7 @@ class StoreProcess:
                     cwd=directory.path,
                     env={name: os.environ[name] for name in INHERITED_ENVIRONMENT if name in os.environ},
                     pass_fds=(lock_fd,),
-                    # Ctrl-C reaches the terminal's whole foreground group; the store must outlive our
-                    # draining.
+                    # Ctrl-C reaches a terminal's whole foreground group; the store must outlive our drain.
                     start_new_session=True,
                 )
         finally:
@@ -104,7 +101,7 @@ class StoreProcess:
         try:
             async with asyncio.timeout(COMPACTION_PATIENCE_S):
                 persistence = await _persistence(connections)
-                grown_bytes = int(persistence["aof_current_size"]) - int(persistence["aof_base_size"])
+                grown_bytes = int(persistence.get("aof_current_size", 0)) - int(persistence.get("aof_base_size", 0))
                 if grown_bytes < COMPACTION_BYTES_MIN:
                     return
                 await connections.execute([("BGREWRITEAOF",)])
@@ -126,8 +123,7 @@ class StoreProcess:
         finally:
             if self._process.returncode is None:
                 _log.error("store_killed", directory=str(self._directory.path), pid=self.pid, patience_s=patience_s)
-                # The group, because a store that rewrites its log has a child, which a killed parent leaves
-                # behind.
+                # The whole group: a store that rewrites its log has a child, which would be left behind.
                 with suppress(ProcessLookupError):
                     os.killpg(self.pid, signal.SIGKILL)
                 await self._process.wait()

@@ -26,7 +26,7 @@ end
 
 -- create_account: open an account below an existing parent.
 -- ARGS: account fingerprint settings display_name
--- RETURNS: OK settings balance replayed | PARENT_NOT_FOUND id | ACCOUNT_ALREADY_EXISTS
+-- RETURNS: OK settings balance replayed | PARENT_NOT_FOUND id | ACCOUNT_ALREADY_EXISTS | SWEEP root
 -- INVARIANTS: an id is never reused; a parent exists before its child
 function administration.create_account(w, args)
   local id, fingerprint, settings, display_name = unpack(args)
@@ -35,8 +35,7 @@ function administration.create_account(w, args)
   if not existing then
     local parent = match(id, "^(.*)/")
     if parent then
-      local lineage, missing = work.lineage(w, parent)
-      if not lineage then return { "PARENT_NOT_FOUND", missing } end
+      if not work.account(w, parent) then return { "PARENT_NOT_FOUND", parent } end
     end
     local s = {}
     for i, name in ipairs(codec.SETTABLE) do s[name] = settings[i] end
@@ -45,18 +44,20 @@ function administration.create_account(w, args)
     work.touch(w, account)
     work.journal(w, "account_created", id, "", { settings, display_name })
   end
-  local view = administration.view(work.lineage(w, id))
+  local lineage, failure = work.lineage(w, id)
+  if not lineage then return failure end
+  local view = administration.view(lineage)
   return { "OK", view[1], view[2], existing ~= nil }
 end
 
 -- update_account: change settings; effective on the next decision.
 -- ARGS: account changes display_name
--- RETURNS: OK settings balance | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK settings balance | ACCOUNT_NOT_FOUND id | SWEEP root
 -- INVARIANTS: changes are { position in SETTABLE, value } pairs, display_name false leaves it; open holds settle as they were drawn
 function administration.update_account(w, args)
   local id, changes, display_name = unpack(args)
-  local lineage, missing = work.lineage(w, id)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, id)
+  if not lineage then return failure end
   local account = lineage[1]
   local d = description(account)
   local changed = display_name and d.display_name ~= display_name
@@ -77,11 +78,11 @@ end
 
 -- Return a grant as callers see it.
 function administration.describe_grant(w, account, number, grant)
-  local m, scope = grants.terms(account, number, grant), grant.scope > 0 and account.scopes[grant.scope] or { {}, {} }
+  local m = grants.terms(account, number, grant)
   local state = grant.state
   if state == GRANT_STATE.LIVE and grant.remaining == 0 and grant.held == 0 then state = GRANT_STATE.EXHAUSTED end
   return { m.id, account.id, m.kind, state, grant.amount, grant.remaining, grant.held, grant.captured, grant.debt_paid, grant.expired,
-    m.priority, scope[1], scope[2], m.create_ms, m.effective_ms, m.expire_ms, m.actor, m.reference, m.note }
+    m.priority, m.channels, m.regions, m.create_ms, m.effective_ms, m.expire_ms, m.actor, m.reference, m.note }
 end
 
 local function find_grant(w, key, id)
@@ -93,13 +94,13 @@ end
 
 -- grant: add credits to a wallet, where they first repay debt, or room to a limit.
 -- ARGS: account id fingerprint credits kind effective_ms expire_ms priority channels regions actor reference note
--- RETURNS: OK grant debt_repaid balance replayed | ACCOUNT_NOT_FOUND id | ID_REUSED | EXPIRE_TIME_PAST now | TOO_MANY_GRANTS | TOO_MANY_SCOPES | BALANCE_OVERFLOW
+-- RETURNS: OK grant debt_repaid balance replayed | ACCOUNT_NOT_FOUND id | ID_REUSED | EXPIRE_TIME_PAST now | TOO_MANY_GRANTS | TOO_MANY_SCOPES | BALANCE_OVERFLOW | SWEEP root
 -- INVARIANTS: a grant id adds credits once, for good
 function administration.grant(w, args)
   local id, grant_id, fingerprint, credits, kind, effective_ms, expire_ms, priority, channels, regions, actor, reference, note =
     unpack(args)
-  local lineage, missing = work.lineage(w, id)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, id)
+  if not lineage then return failure end
   local account, ids_key = lineage[1], w.prefix .. "i:" .. lineage[#lineage].id
   local known = find_grant(w, ids_key, grant_id)
   if known then
@@ -114,11 +115,11 @@ function administration.grant(w, args)
   local t = work.totals(account)
   local granted = pot == POT.WALLET and t.granted or t.limit_granted
   if granted + credits > codec.CREDITS_MAX then return { "BALANCE_OVERFLOW" } end
-  local scope = grants.scope(account, channels, regions)
+  local scope = grants.scope(w, account, channels, regions)
   if not scope then return { "TOO_MANY_SCOPES" } end
   work.touch(w, account)
   local terms = { id = grant_id, kind = kind, priority = priority, create_ms = w.now, effective_ms = max(effective_ms, w.now),
-    expire_ms = expire_ms, actor = actor, reference = reference, note = note }
+    expire_ms = expire_ms, channels = channels, regions = regions, actor = actor, reference = reference, note = note }
   local number, repaid = grants.add(w, account, terms, pot, credits, scope)
   w.grant_ids[ids_key][grant_id] = encode(fingerprint, number, repaid)
   work.journal(w, "granted", id, grant_id, { credits, kind, terms.effective_ms, expire_ms, priority, channels, regions, actor,

@@ -59,10 +59,11 @@ local function decide(lineage, traffic, pots, unit, recipients, allow_partial, p
 end
 
 -- The answer to every authorization: { status, decision, reason, level, shortfall, credits, recipients, state, expire_ms,
--- replayed, balance }.
-local function answer(verdict, lineage, pots, unit, state, expire_ms, replayed)
+-- replayed, balance, card, version }, where card and version are those that priced it.
+local function answer(verdict, lineage, pots, unit, card, version, replayed)
   return { "OK", verdict.decision, verdict.reason or 0, verdict.level or "", verdict.shortfall or 0, verdict.credits,
-    verdict.recipients, state or 0, expire_ms or 0, replayed or false, authorizations.balance(lineage, pots, unit) }
+    verdict.recipients, verdict.state or 0, verdict.expire_ms or 0, replayed or false, authorizations.balance(lineage, pots, unit),
+    card, version }
 end
 
 local function overflows(lineage, credits)
@@ -71,82 +72,85 @@ local function overflows(lineage, credits)
 end
 
 -- quote: tell what a reserve would be answered now. Nothing is written.
--- ARGS: account channel direction region priority unit recipients price_denial card
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | REPRICE card
+-- ARGS: account channel direction region priority unit recipients price_denial card version
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | REPRICE card | SWEEP root
 function authorizations.quote(w, args)
-  local account, channel, direction, region, priority, unit, recipients, price_denial, card = unpack(args)
-  local lineage, missing = work.lineage(w, account)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local account, channel, direction, region, priority, unit, recipients, price_denial, card, version = unpack(args)
+  local lineage, failure = work.lineage(w, account)
+  if not lineage then return failure end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
   local traffic = { channel = channel, direction = direction, region = region, priority = priority }
   local pots = usage.demand(lineage, traffic)
-  return answer(decide(lineage, traffic, pots, unit, recipients, false, price_denial), lineage, pots, unit)
+  local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
+  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
+  return answer(verdict, lineage, pots, unit, card, version)
 end
 
 -- reserve: hold the credits of a usage, of the payer's wallet and of every limit, all or nothing.
 -- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule allow_partial ttl_ms expiry_action labels
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP | BALANCE_OVERFLOW
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP root | BALANCE_OVERFLOW
 -- INVARIANTS: a denial leaves nothing; usable stays >= -overdraft_limit and every limit >= 0 under ENFORCE
 function authorizations.reserve(w, args)
   local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
     allow_partial, ttl_ms, expiry_action, labels = unpack(args)
-  local lineage, missing = work.lineage(w, account)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, account)
+  if not lineage then return failure end
   local root_id, traffic = lineage[#lineage].id, { channel = channel, direction = direction, region = region, priority = priority }
   local pots, hold = usage.demand(lineage, traffic), holds.get(w, root_id, id)
   if hold then
     if hold.fingerprint ~= fingerprint then return { "ID_REUSED" } end
-    return answer(hold, lineage, pots, hold.unit, hold.state, hold.expire_ms, true)
+    if holds.is_overdue(w, hold) then return { "SWEEP", root_id } end
+    return answer(hold, lineage, pots, hold.unit, hold.card, hold.version, true)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
-  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP" } end
-  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit) end
+  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit, card, version) end
   local draws = {}
   for i, demand in ipairs(pots) do draws[i] = usage.hold(w, demand, verdict.credits) end
   hold = {
     state = RESERVATION_STATE.PENDING, fingerprint = fingerprint, account = account, payer = pots[1].account.id,
-    decision = verdict.decision, credits = verdict.credits, recipients = verdict.recipients, unit = unit, create_ms = w.now,
+    decision = verdict.decision, reason = verdict.reason, level = verdict.level, shortfall = verdict.shortfall, credits = verdict.credits, recipients = verdict.recipients, unit = unit, create_ms = w.now,
     expire_ms = w.now + ttl_ms, expiry_action = expiry_action, channel = channel, direction = direction, region = region,
     priority = priority, card = card, version = version, rule = rule, labels = labels, draws = draws,
   }
   holds.open(w, root_id, id, lineage[1], hold)
   work.journal(w, "reserved", account, id, { hold.credits, hold.recipients, channel, direction, region, card, version, rule, labels,
     draws })
-  return answer(verdict, lineage, pots, unit, hold.state, hold.expire_ms)
+  return answer(hold, lineage, pots, unit, card, version)
 end
 
 -- charge: debit a usage in one step. The inbound lane is stopped by nothing but the inbound overdraft limit.
 -- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule labels
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP | BALANCE_OVERFLOW
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP root | BALANCE_OVERFLOW
 -- INVARIANTS: a charge id moves credits once; what grants do not cover is debt
 function authorizations.charge(w, args)
   local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
     labels = unpack(args)
-  local lineage, missing = work.lineage(w, account)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, account)
+  if not lineage then return failure end
   local inbound = direction == DIRECTION.INBOUND
   local traffic = { channel = channel, direction = direction, region = region, priority = priority, inbound = inbound }
   local pots = usage.demand(lineage, traffic)
   local charge, key = work.charge(w, lineage[#lineage].id, id)
   if charge then
     if charge.fingerprint ~= fingerprint then return { "ID_REUSED" } end
-    return answer(charge, lineage, pots, unit, nil, nil, true)
+    return answer(charge, lineage, pots, unit, charge.card, charge.version, true)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
-  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP" } end
-  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit) end
+  if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit, card, version) end
   local leaf = lineage[1]
   work.touch(w, leaf)
   local draws = usage.charge(w, pots, verdict.credits, inbound and "inbound" or nil)
   local t = work.totals(leaf)
   t.usage, leaf.dirty = t.usage + verdict.credits, true
   w.charges[key] = { fingerprint = fingerprint, account = account, decision = verdict.decision, credits = verdict.credits,
-    recipients = verdict.recipients, draws = draws, dirty = true }
+    recipients = verdict.recipients, card = card, version = version, draws = draws, dirty = true }
   work.journal(w, "charged", account, id, { verdict.credits, verdict.recipients, channel, direction, region, card, version, rule,
     labels, draws })
-  return answer(verdict, lineage, pots, unit)
+  return answer(verdict, lineage, pots, unit, card, version)
 end

@@ -110,15 +110,16 @@ end
 
 -- What never changes of a grant (field m<number>).
 function codec.terms(packed)
-  local id, kind, priority, create_ms, effective_ms, expire_ms, actor, reference, note = decode(packed)
+  local id, kind, priority, create_ms, effective_ms, expire_ms, channels, regions, actor, reference, note = decode(packed)
   return {
     id = id, kind = kind, priority = priority, create_ms = create_ms, effective_ms = effective_ms, expire_ms = expire_ms,
-    actor = actor, reference = reference, note = note,
+    channels = channels, regions = regions, actor = actor, reference = reference, note = note,
   }
 end
 
 function codec.pack_terms(m)
-  return encode(m.id, m.kind, m.priority, m.create_ms, m.effective_ms, m.expire_ms, m.actor, m.reference, m.note)
+  return encode(m.id, m.kind, m.priority, m.create_ms, m.effective_ms, m.expire_ms, m.channels, m.regions, m.actor,
+    m.reference, m.note)
 end
 
 -- A pot's remaining credits per scope (fields ws, ls): position i is scope i - 1, and scope 0 pays for everything.
@@ -166,11 +167,11 @@ end
 
 -- A charge: what answers a replay, and what it took of whom.
 function codec.charge(packed)
-  local fingerprint, account, decision, credits, recipients, draws = decode(packed)
+  local fingerprint, account, decision, credits, recipients, card, version, draws = decode(packed)
   return { fingerprint = fingerprint, account = account, decision = decision, credits = credits, recipients = recipients,
-    draws = draws }
+    card = card, version = version, draws = draws }
 end
 
 function codec.pack_charge(c)
-  return encode(c.fingerprint, c.account, c.decision, c.credits, c.recipients, c.draws)
+  return encode(c.fingerprint, c.account, c.decision, c.credits, c.recipients, c.card, c.version, c.draws)
 end

@@ -213,11 +213,11 @@ function grants.capture(w, account, number, credits)
   changed(account, grant)
 end
 
--- Note when a grant of the account next starts or ends, so that it happens when anybody next touches the account.
+-- Note when a grant of the account next starts or ends, so that it happens when anybody next touches the organisation.
 local function schedule(w, account, due_ms)
   account.c.grant_due = due_ms or 0
   account.dirty = true
-  work.schedule(w, work.root(account.id), "g" .. account.id, due_ms)
+  due.schedule(w, work.root(account.id), "g" .. account.id, due_ms)
 end
 
 local function start(w, account, number, grant)
@@ -239,37 +239,54 @@ local function expire(w, account, number, grant)
   return credits
 end
 
--- Start and end what is due of an account that was just loaded, and note what comes next. Scans its active grants, a bounded
--- number: those over (ended, or empty with nothing held) live elsewhere.
-function grants.turn(w, account)
-  local fields, next_ms, numbers = call("HGETALL", account.key), nil, {}
-  for i = 1, #fields, 2 do
-    local number = match(fields[i], "^g(%d+)$")
-    if number then numbers[#numbers + 1] = tonumber(number) end
+-- When a grant next starts or ends; nil for never.
+local function event_ms(grant, terms)
+  if grant.state == GRANT_STATE.PENDING then return terms.effective_ms end
+  return grant.state == GRANT_STATE.LIVE and terms.expire_ms ~= 0 and terms.expire_ms or nil
+end
+
+-- Return the numbers of an account's active grants, oldest first.
+function grants.active_numbers(account)
+  local numbers, known = {}, {}
+  for _, field in ipairs(call("HKEYS", account.key)) do
+    local number = tonumber(match(field, "^g(%d+)$"))
+    if number then numbers[#numbers + 1], known[number] = number, true end
+  end
+  for number in pairs(account.grants) do
+    if not known[number] then numbers[#numbers + 1] = number end
   end
   sort(numbers)
+  local active = {}
   for _, number in ipairs(numbers) do
+    local grant = account.grants[number]
+    if not grant or grant.active then active[#active + 1] = number end
+  end
+  return active
+end
+
+-- Start and end the account's grants that are due by a time, and note what comes next, which is returned. Scans the active
+-- grants, a bounded number: those over (ended, or empty with nothing held) live elsewhere.
+function grants.turn(w, account, until_ms)
+  local next_ms
+  for _, number in ipairs(grants.active_numbers(account)) do
     local grant = grants.get(w, account, number)
     local terms = grants.terms(account, number, grant)
-    if grant.state == GRANT_STATE.PENDING and terms.effective_ms <= w.now then
+    local at_ms = event_ms(grant, terms)
+    if at_ms and at_ms <= until_ms then
       work.touch(w, account)
-      local repaid = start(w, account, number, grant)
-      work.journal(w, "grant_started", account.id, terms.id, { grant.amount, repaid })
+      if grant.state == GRANT_STATE.PENDING then
+        local repaid = start(w, account, number, grant)
+        work.journal(w, "grant_started", account.id, terms.id, { grant.amount, repaid })
+      else
+        local credits = expire(w, account, number, grant)
+        work.journal(w, "grant_expired", account.id, terms.id, { credits })
+      end
+      at_ms = event_ms(grant, terms)
     end
-    if terms.expire_ms ~= 0 and terms.expire_ms <= w.now then
-      work.touch(w, account)
-      local credits = expire(w, account, number, grant)
-      work.journal(w, "grant_expired", account.id, terms.id, { credits })
-    end
-    local event_ms = 0
-    if grant.state == GRANT_STATE.PENDING then
-      event_ms = terms.effective_ms
-    elseif grant.state == GRANT_STATE.LIVE then
-      event_ms = terms.expire_ms
-    end
-    if event_ms ~= 0 and (next_ms == nil or event_ms < next_ms) then next_ms = event_ms end
+    if at_ms and grant.active and (next_ms == nil or at_ms < next_ms) then next_ms = at_ms end
   end
   schedule(w, account, next_ms)
+  return next_ms
 end
 
 -- Add a grant whose bounds and terms the caller has checked. Returns its number and how much debt it repaid.
@@ -291,21 +308,31 @@ function grants.add(w, account, terms, pot_number, credits, scope)
   changed(account, grant)
   local repaid = 0
   if terms.effective_ms <= w.now then repaid = start(w, account, number, grant) end
-  local event_ms = grant.state == GRANT_STATE.PENDING and terms.effective_ms or terms.expire_ms
-  if event_ms ~= 0 and grant.active and (c.grant_due == 0 or event_ms < c.grant_due) then schedule(w, account, event_ms) end
+  local at_ms = event_ms(grant, terms)
+  if at_ms and grant.active and (c.grant_due == 0 or at_ms < c.grant_due) then schedule(w, account, at_ms) end
   return number, repaid
 end
 
+-- Return a place in the account's list of scopes that no active grant has, nil where there is none.
+local function free_scope(w, account)
+  local taken = {}
+  for _, number in ipairs(grants.active_numbers(account)) do taken[grants.get(w, account, number).scope] = true end
+  for i = 1, grants.SCOPES_MAX do
+    if not taken[i] then return i end
+  end
+end
+
 -- Return the number of a scope in the account's list, adding it; nil when the list is full.
-function grants.scope(account, channels, regions)
+function grants.scope(w, account, channels, regions)
   if #channels == 0 and #regions == 0 then return 0 end
   local scopes = account.scopes or {}
   local wanted = encode({ channels, regions })
   for i, scope in ipairs(scopes) do
     if encode(scope) == wanted then return i end
   end
-  if #scopes == grants.SCOPES_MAX then return nil end
-  scopes[#scopes + 1] = { channels, regions }
+  local number = #scopes < grants.SCOPES_MAX and #scopes + 1 or free_scope(w, account)
+  if not number then return nil end
+  scopes[number] = { channels, regions }
   account.scopes, account.scopes_dirty, account.dirty = scopes, true, true
-  return #scopes
+  return number
 end

@@ -1,7 +1,5 @@
 -- holds: the life of a reservation, from held to settled, exactly once.
 
-holds.TURN_MAX = 16 -- due members of a tree that one call ends on its way; the sweeper takes more
-
 function holds.get(w, root_id, id)
   local key = w.prefix .. "h:" .. root_id .. "|" .. id
   local hold = w.holds[key]
@@ -13,6 +11,11 @@ function holds.get(w, root_id, id)
   return hold or nil
 end
 
+-- Whether a hold's time is over and it has not ended: more was due than this call may end.
+function holds.is_overdue(w, hold)
+  return hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.now
+end
+
 -- Keep a new hold of a leaf until it is settled, and note when its time is over.
 function holds.open(w, root_id, id, leaf, hold)
   hold.dirty = true
@@ -20,7 +23,7 @@ function holds.open(w, root_id, id, leaf, hold)
   leaf.c.open_holds = leaf.c.open_holds + 1
   leaf.dirty = true
   work.touch(w, leaf)
-  work.schedule(w, root_id, "h" .. leaf.id .. "|" .. id, hold.expire_ms)
+  due.schedule(w, root_id, "h" .. leaf.id .. "|" .. id, hold.expire_ms)
 end
 
 local function count_usage(leaf, credits)
@@ -30,15 +33,15 @@ local function count_usage(leaf, credits)
   leaf.dirty = true
 end
 
--- End an open hold: capture `credits` (what is beyond the hold is overage) and give the rest back. The caller has loaded the
--- leaf's lineage and journals. What a settled record needs no more, it drops.
+-- End an open hold: capture `credits` (what is beyond the hold is overage) and give the rest back. The caller journals. What a
+-- settled record needs no more, it drops.
 function holds.settle(w, root_id, id, hold, credits, state, settled_by)
   local leaf, pots, draws = work.account(w, hold.account), usage.demand_again(w, hold), {}
-  local within, expired, repaid = min(credits, hold.credits), 0, 0
+  local within, restored, expired, repaid = min(credits, hold.credits), 0, 0, 0
   work.touch(w, leaf)
   for i, draw in ipairs(hold.draws) do
-    local captured, ended, paid = usage.settle(w, pots[i], draw, within)
-    if pots[i].pot == POT.WALLET then expired, repaid = ended, paid end
+    local captured, back, ended, paid = usage.settle(w, pots[i], draw, within)
+    if pots[i].pot == POT.WALLET then restored, expired, repaid = back, ended, paid end
     draws[i] = captured
   end
   local overage = credits - within
@@ -49,11 +52,11 @@ function holds.settle(w, root_id, id, hold, credits, state, settled_by)
   leaf.dirty = true
   count_usage(leaf, credits)
   hold.state, hold.settle_ms, hold.settled_by, hold.draws, hold.labels = state, w.now, settled_by, draws, {}
-  hold.captured, hold.restored, hold.expired, hold.overage = credits, hold.credits - within - expired, expired, overage
+  hold.captured, hold.restored, hold.expired, hold.overage = credits, restored, expired, overage
   hold.debt_repaid, hold.late, hold.actual = repaid, false, credits
   hold.ttl_ms = settled_by == SETTLED_BY.EXPIRY and w.expired_ttl_ms or w.settled_ttl_ms
   hold.dirty = true
-  work.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
+  due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
 end
 
 -- Charge what a hold's usage cost after the hold had expired and was given back: at the frozen price, from the pots it drew on.
@@ -69,48 +72,7 @@ end
 
 -- End a hold whose time is over, as it was told to when it was made.
 function holds.expire(w, root_id, id, hold)
-  work.lineage(w, hold.account)
   local captured = hold.expiry_action == EXPIRY_ACTION.COMMIT and hold.credits or 0
   holds.settle(w, root_id, id, hold, captured, RESERVATION_STATE.EXPIRED, SETTLED_BY.EXPIRY)
   work.journal(w, "hold_expired", hold.account, id, { captured, hold.restored, hold.expired, hold.debt_repaid, hold.draws })
-end
-
--- End what one member of a tree's due index stands for; a member that is no longer due is put right.
-local function turn_member(w, root_id, member)
-  local account_id, id = match(member, "^h([^|]*)|(.*)$")
-  if account_id then
-    local hold = holds.get(w, root_id, id)
-    if hold and hold.state == RESERVATION_STATE.PENDING then
-      holds.expire(w, root_id, id, hold)
-    else
-      work.schedule(w, root_id, member, nil)
-    end
-    return
-  end
-  local account = work.account(w, sub(member, 2))
-  local due_ms = account.c.grant_due
-  work.schedule(w, root_id, member, due_ms ~= 0 and due_ms or nil)
-end
-
--- End what is due of a tree, at most `max` members, the earliest first, once a call. w.backlog tells whether more is due.
-function holds.turn(w, root, max)
-  if root.turned then return 0 end
-  root.turned = true
-  local found = call("ZRANGE", w.prefix .. "d:" .. root.id, 0, max, "WITHSCORES")
-  local ended, next_ms = 0, nil
-  for i = 1, #found, 2 do
-    local due_ms = tonumber(found[i + 1])
-    if due_ms > w.now or ended == max then
-      next_ms = due_ms
-      break
-    end
-    turn_member(w, root.id, found[i])
-    ended = ended + 1
-  end
-  for _, due_ms in pairs(w.due and w.due[root.id] or {}) do
-    if due_ms and (next_ms == nil or due_ms < next_ms) then next_ms = due_ms end
-  end
-  root.c.tree_due, root.tree_due_dirty, root.dirty = next_ms or 0, true, true
-  w.backlog = next_ms ~= nil and next_ms <= w.now
-  return ended
 end

@@ -1,6 +1,6 @@
 -- modules: one table per file, declared before all of them, so that a function may call any other; and the globals they use.
 
-local codec, work, grants, usage, holds = {}, {}, {}, {}, {}
+local codec, work, due, grants, usage, holds = {}, {}, {}, {}, {}, {}
 local authorizations, settlements, administration, reads, audit = {}, {}, {}, {}, {}
 
 -- Lua's and the store's functions do not exist while a library is loaded, and later each use of a global is looked up through
@@ -11,7 +11,7 @@ end
 
 local ipairs, pairs, unpack, tonumber
 local call, encode, decode, struct_pack, struct_unpack
-local floor, min, max, sub, match, format, concat, sort
+local floor, min, max, sub, match, format, concat, insert_at, sort
 
 local function bind()
   ipairs, pairs, unpack, tonumber = globals()
@@ -19,5 +19,5 @@ local function bind()
   struct_pack, struct_unpack = struct.pack, struct.unpack
   floor, min, max = math.floor, math.min, math.max
   sub, match, format = string.sub, string.match, string.format
-  concat, sort = table.concat, table.sort
+  concat, insert_at, sort = table.concat, table.insert, table.sort
 end

@@ -5,70 +5,62 @@ reads.SCAN_MAX = 2000 -- members of a due index that one page of a filtered list
 
 -- get_account: an account's settings and balance.
 -- ARGS: account
--- RETURNS: OK settings balance | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK settings balance | ACCOUNT_NOT_FOUND id | SWEEP root
 function reads.get_account(w, args)
-  local lineage, missing = work.lineage(w, args[1])
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, args[1])
+  if not lineage then return failure end
   local view = administration.view(lineage)
   return { "OK", view[1], view[2] }
 end
 
--- list_accounts: accounts of this partition by id, after a given one.
--- ARGS: prefix after count
--- RETURNS: OK views
+-- list_accounts: accounts of this partition by id, after a given one; below a parent, or ("") all.
+-- ARGS: parent after count
+-- RETURNS: OK views | ACCOUNT_NOT_FOUND id | SWEEP root
 function reads.list_accounts(w, args)
-  local prefix, after, count = unpack(args)
+  local parent, after, count = unpack(args)
+  if parent ~= "" and not work.account(w, parent) then return { "ACCOUNT_NOT_FOUND", parent } end
+  local prefix = parent == "" and "" or parent .. "/"
   local from = after ~= "" and "(" .. after or "[" .. prefix
   local to = prefix == "" and "+" or "[" .. prefix .. "\255"
   local ids = call("ZRANGE", w.prefix .. "accounts", from, to, "BYLEX", "LIMIT", 0, min(count, reads.PAGE_MAX))
   local views = {}
-  for i, id in ipairs(ids) do views[i] = administration.view(work.lineage(w, id)) end
+  for i, id in ipairs(ids) do
+    local lineage, failure = work.lineage(w, id)
+    if not lineage then return failure end
+    views[i] = administration.view(lineage)
+  end
   return { "OK", views }
-end
-
--- Return the grants of an account's hash by number: those that are active, and those that end in this very call.
-local function own_grants(w, account, with_over)
-  local numbers, described = {}, {}
-  for _, field in ipairs(call("HKEYS", account.key)) do
-    local number = match(field, "^g(%d+)$")
-    if number then numbers[#numbers + 1] = tonumber(number) end
-  end
-  sort(numbers)
-  for _, number in ipairs(numbers) do
-    local grant = grants.get(w, account, number)
-    if with_over or grant.active then
-      described[#described + 1] = administration.describe_grant(w, account, number, grant)
-    end
-  end
-  return described
 end
 
 -- get_standing: the balance, every level, and the active grants of all of them.
 -- ARGS: account
--- RETURNS: OK balance levels grants | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK balance levels grants | ACCOUNT_NOT_FOUND id | SWEEP root
 function reads.get_standing(w, args)
-  local lineage, missing = work.lineage(w, args[1])
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, args[1])
+  if not lineage then return failure end
   local payer, levels, active = usage.payer(lineage), {}, {}
   for i, account in ipairs(lineage) do
     local limit, c = account.pots[POT.LIMIT], account.c
     levels[i] = { administration.describe(account), account == payer,
       grants.total(account.pots[POT.WALLET]) - c.debt - c.unfunded, c.reserved, c.debt, limit and grants.total(limit) or false,
       c.limit_reserved }
-    for _, grant in ipairs(own_grants(w, account, false)) do active[#active + 1] = grant end
+    for _, number in ipairs(grants.active_numbers(account)) do
+      active[#active + 1] = administration.describe_grant(w, account, number, grants.get(w, account, number))
+    end
   end
   return { "OK", administration.balance(lineage), levels, active }
 end
 
 -- list_grants: an account's grants, newest first, before a given number (0: from the newest).
 -- ARGS: account include_ended before count
--- RETURNS: OK grants next | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK grants next | ACCOUNT_NOT_FOUND id | SWEEP root
 function reads.list_grants(w, args)
   local id, include_ended, before, count = unpack(args)
-  local lineage, missing = work.lineage(w, id)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, id)
+  if not lineage then return failure end
   local account, page = lineage[1], {}
-  local number = before > 0 and before - 1 or account.c.grant_next - 1
+  local newest = account.c.grant_next - 1
+  local number = before > 0 and min(before - 1, newest) or newest
   local scanned, most = 0, min(count, reads.PAGE_MAX)
   while number >= 1 and #page < most and scanned < reads.SCAN_MAX do
     local grant
@@ -103,15 +95,15 @@ end
 
 -- get_hold: a reservation with its provenance.
 -- ARGS: account id
--- RETURNS: OK hold | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND
+-- RETURNS: OK hold | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND | SWEEP root
 function reads.get_hold(w, args)
   local account, id = unpack(args)
-  local lineage, missing = work.lineage(w, account)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, account)
+  if not lineage then return failure end
   local root_id = lineage[#lineage].id
   local hold = holds.get(w, root_id, id)
   if not hold or hold.account ~= account then return { "RESERVATION_NOT_FOUND" } end
-  if hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.now then holds.expire(w, root_id, id, hold) end
+  if holds.is_overdue(w, hold) then return { "SWEEP", root_id } end
   return { "OK", describe_hold(w, id, hold) }
 end
 
@@ -124,11 +116,11 @@ end
 
 -- list_holds: open reservations of an account (or of all below it too), soonest expiry first, after a member of the due index.
 -- ARGS: account include_descendants after_ms after_member count
--- RETURNS: OK holds next_ms next_member (empty: no more) | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK holds next_ms next_member (empty: no more) | ACCOUNT_NOT_FOUND id | SWEEP root
 function reads.list_holds(w, args)
   local id, include_descendants, after_ms, after_member, count = unpack(args)
-  local lineage, missing = work.lineage(w, id)
-  if not lineage then return { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, id)
+  if not lineage then return failure end
   local key, page, most = w.prefix .. "d:" .. lineage[#lineage].id, {}, min(count, reads.PAGE_MAX)
   local start = position_after(w, key, after_member, after_ms)
   local found = call("ZRANGE", key, start, start + reads.SCAN_MAX - 1, "WITHSCORES")

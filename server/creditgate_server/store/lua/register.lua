@@ -39,7 +39,7 @@ local function sweep(keys, argv)
   local w = work.open(keys, argv)
   local root_id, max = unpack(decode(argv[2]))
   local root = work.account(w, root_id)
-  local ended = root and holds.turn(w, root, max) or 0
+  local ended = root and due.turn(w, root, max) or 0
   work.save(w)
   return encode({ "OK", ended, w.backlog or false })
 end

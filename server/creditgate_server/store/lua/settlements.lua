@@ -6,14 +6,14 @@ local function answer(hold, lineage, replayed)
     authorizations.balance(lineage, usage.demand(lineage, hold), hold.unit) }
 end
 
--- Return the lineage and the hold that a caller names, ended first if its time is over; or nil and the error.
+-- Return the lineage and the hold that a caller names; or nil and the reply that says why not.
 local function find(w, account, id)
-  local lineage, missing = work.lineage(w, account)
-  if not lineage then return nil, { "ACCOUNT_NOT_FOUND", missing } end
+  local lineage, failure = work.lineage(w, account)
+  if not lineage then return nil, failure end
   local root_id = lineage[#lineage].id
   local hold = holds.get(w, root_id, id)
   if not hold or hold.account ~= account then return nil, { "RESERVATION_NOT_FOUND" } end
-  if hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.now then holds.expire(w, root_id, id, hold) end
+  if holds.is_overdue(w, hold) then return nil, { "SWEEP", root_id } end
   return lineage, hold
 end
 
@@ -43,7 +43,7 @@ end
 
 -- commit: capture what a hold's usage really cost and give back the rest; what is beyond the hold is drawn, into debt if need be.
 -- ARGS: account id credits labels
--- RETURNS: a settlement | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND | HOLD_ALREADY_COMMITTED | HOLD_ALREADY_RELEASED | HOLD_EXPIRED | BALANCE_OVERFLOW
+-- RETURNS: a settlement | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND | HOLD_ALREADY_COMMITTED | HOLD_ALREADY_RELEASED | HOLD_EXPIRED | BALANCE_OVERFLOW | SWEEP root
 -- INVARIANTS: a hold is settled once; credits -1 is all that is held
 function settlements.commit(w, args)
   local account, id, credits, labels = unpack(args)
@@ -66,7 +66,7 @@ end
 
 -- release: give back all that a hold holds. A hold that expired and was given back is as good as released.
 -- ARGS: account id reason
--- RETURNS: a settlement | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND | HOLD_ALREADY_COMMITTED | HOLD_EXPIRED
+-- RETURNS: a settlement | ACCOUNT_NOT_FOUND id | RESERVATION_NOT_FOUND | HOLD_ALREADY_COMMITTED | HOLD_EXPIRED | SWEEP root
 -- INVARIANTS: a hold is settled once
 function settlements.release(w, args)
   local account, id, reason = unpack(args)

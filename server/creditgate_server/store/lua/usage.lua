@@ -106,29 +106,32 @@ function usage.hold(w, demand, credits)
   return draw
 end
 
--- Spend credits of one pot at once: from its grants, and the rest as debt where a wallet ENFORCEs, else as overrun. Adds what it
--- took to the draw `captured`.
+-- Book credits that were let through: by MONITOR or OFF, or beyond a limit by what has already been sent.
+local function let_through(demand, credits, captured)
+  local t, is_wallet = work.totals(demand.account), demand.pot == POT.WALLET
+  local field = is_wallet and "overrun" or "limit_overrun"
+  t[field] = t[field] + credits
+  if is_wallet then demand.account.c.used = demand.account.c.used + credits end
+  captured[UNENFORCED] = captured[UNENFORCED] + credits
+end
+
+-- Spend credits of one pot at once: from its grants, and the rest as debt where a wallet ENFORCEs; else it is let through. Adds
+-- what it took to the draw `captured`.
 local function spend(w, demand, credits, captured)
-  local account, is_wallet = demand.account, demand.pot == POT.WALLET
-  local t, c, drawn = work.totals(account), account.c, 0
+  local account, c, is_wallet = demand.account, demand.account.c, demand.pot == POT.WALLET
+  local t, drawn = work.totals(account), 0
   if demand.mode ~= ENFORCEMENT.OFF then
     drawn = grants.draw(w, account, account.pots[demand.pot], demand.eligible, credits, "captured", captured)
   end
-  local rest = credits - drawn
-  if is_wallet then
-    t.captured = t.captured + drawn
-    c.used = c.used + credits
-  else
-    t.limit_captured = t.limit_captured + drawn
-  end
+  local field, rest = is_wallet and "captured" or "limit_captured", credits - drawn
+  t[field] = t[field] + drawn
+  if is_wallet then c.used = c.used + drawn end
   if is_wallet and demand.mode == ENFORCEMENT.ENFORCE then
     captured[UNCOVERED] = captured[UNCOVERED] + rest
-    c.debt = c.debt + rest
+    c.debt, c.used = c.debt + rest, c.used + rest
     t.debt_incurred = t.debt_incurred + rest
   else
-    captured[UNENFORCED] = captured[UNENFORCED] + rest
-    local field = is_wallet and "overrun" or "limit_overrun"
-    t[field] = t[field] + rest
+    let_through(demand, rest, captured)
   end
   account.dirty = true
 end
@@ -161,9 +164,9 @@ function usage.demand_again(w, hold)
 end
 
 -- Capture up to `credits` of the grants that a draw holds, in the order they were drawn, and give back the rest.
--- Returns what was captured, what had been held of grants, what ended grants swallowed, and how much debt was repaid.
+-- Returns what was captured, what went back to live grants, what ended grants swallowed, and how much debt was repaid.
 local function settle_grants(w, account, draw, credits, captured)
-  local left, held, expired, repaid = credits, 0, 0, 0
+  local left, restored, expired, repaid = credits, 0, 0, 0
   for i = FIRST_PART, #draw, 2 do
     local number, part = draw[i], draw[i + 1]
     local used = min(left, part)
@@ -174,21 +177,22 @@ local function settle_grants(w, account, draw, credits, captured)
     end
     if used < part then
       local ended, paid = grants.restore(w, account, number, part - used)
-      expired, repaid = expired + ended, repaid + paid
+      restored, expired, repaid = restored + part - used - ended, expired + ended, repaid + paid
     end
-    left, held = left - used, held + part
+    left = left - used
   end
-  return credits - left, held, expired, repaid
+  return credits - left, restored, expired, repaid
 end
 
 -- End one draw of a hold: capture `credits` of it and give the rest back. The unfunded part of what is captured is drawn from
--- grants present now, and only the rest becomes debt. Returns the captured draw, what ended grants swallowed, and how much debt
--- the credits given back repaid.
+-- grants present now, and only the rest becomes debt. Returns the captured draw, what went back to live
+-- grants, what ended ones swallowed, and how much debt the former repaid.
 function usage.settle(w, demand, draw, credits)
   local account, c, is_wallet = demand.account, demand.account.c, demand.pot == POT.WALLET
   local captured = { account.id, demand.pot, demand.mode, 0, 0 }
   work.touch(w, account)
-  local covered, held, expired, repaid = settle_grants(w, account, draw, credits, captured)
+  local covered, restored, expired, repaid = settle_grants(w, account, draw, credits, captured)
+  local held = covered + restored + expired
   if covered > 0 then
     local t, field = work.totals(account), is_wallet and "captured" or "limit_captured"
     t[field] = t[field] + covered
@@ -200,7 +204,12 @@ function usage.settle(w, demand, draw, credits)
   else
     c.limit_reserved = c.limit_reserved - held
   end
-  if credits > covered then spend(w, demand, credits - covered, captured) end
+  local uncovered = credits - covered
+  if draw[UNCOVERED] > 0 and uncovered > 0 then
+    spend(w, demand, uncovered, captured)
+  elseif uncovered > 0 then
+    let_through(demand, uncovered, captured)
+  end
   account.dirty = true
-  return captured, expired, repaid
+  return captured, restored, expired, repaid
 end

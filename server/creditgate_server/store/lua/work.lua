@@ -45,7 +45,7 @@ function work.new_account(w, id, s)
   return account
 end
 
--- Return the account, nil where there is none. Grants that start or end by now have done so.
+-- Return the account as it stands, nil where there is none.
 function work.account(w, id)
   local account = w.accounts[id]
   if account == nil then
@@ -54,26 +54,29 @@ function work.account(w, id)
     if account then
       w.loaded[#w.loaded + 1] = account
       if account.c.clock > w.now then w.now = account.c.clock end
-      if account.c.grant_due ~= 0 and account.c.grant_due <= w.now then grants.turn(w, account) end
     end
   end
   return account or nil
 end
 
--- Return the account and all above it, leaf first; or nil and the id that does not exist. Holds of the tree that are due by now
--- have ended, up to a bound; w.backlog tells whether more are left.
+-- Return the account and all above it, leaf first, with all done that is due by now; or nil and the reply that says why not:
+-- ACCOUNT_NOT_FOUND, or SWEEP where a grant of them starts or ends later than more holds than one call may end.
 function work.lineage(w, id)
   local lineage = {}
-  while true do
-    local account = work.account(w, id)
-    if not account then return nil, id end
+  local at = id
+  while at do
+    local account = work.account(w, at)
+    if not account then return nil, { "ACCOUNT_NOT_FOUND", at } end
     lineage[#lineage + 1] = account
-    local parent = match(id, "^(.*)/")
-    if not parent then break end
-    id = parent
+    at = match(at, "^(.*)/")
   end
   local root = lineage[#lineage]
-  if root.c.tree_due ~= 0 and root.c.tree_due <= w.now then holds.turn(w, root, holds.TURN_MAX) end
+  if root.c.tree_due ~= 0 and root.c.tree_due <= w.now then
+    due.turn(w, root, due.TURN_MAX)
+    for _, account in ipairs(lineage) do
+      if account.c.grant_due ~= 0 and account.c.grant_due <= w.now then return nil, { "SWEEP", root.id } end
+    end
+  end
   return lineage
 end
 
@@ -101,22 +104,6 @@ function work.touch(w, account)
   if account.touched then return end
   account.touched = true
   w.touched[#w.touched + 1] = account
-end
-
--- Note that a member of the tree's due index is due at a time; nil takes it out.
-function work.schedule(w, root_id, member, due_ms)
-  w.due = w.due or {}
-  local due = w.due[root_id] or {}
-  w.due[root_id] = due
-  due[member] = due_ms or false
-  if due_ms then
-    local root = work.account(w, root_id)
-    if root.c.tree_due == 0 or due_ms < root.c.tree_due then
-      root.c.tree_due = due_ms
-      root.tree_due_dirty = true
-      root.dirty = true
-    end
-  end
 end
 
 -- Close an operation: append one journal entry with the values after it of every account that it touched.
@@ -170,7 +157,7 @@ local function save_due(w)
       end
     end
   end
-  for root_id, members in pairs(w.due or {}) do
+  for root_id, members in pairs(w.scheduled or {}) do
     local key = w.prefix .. "d:" .. root_id
     for member, due_ms in pairs(members) do
       if due_ms then call("ZADD", key, due_ms, member) else call("ZREM", key, member) end
