@@ -63,7 +63,7 @@ _REFUSALS = frozenset({"NOAUTH", "WRONGPASS", "NOPERM", "NOPROTO", "MOVED", "ASK
 
 def ids_of(operation: object) -> dict[str, str]:
     """Return the ids of an operation, by which its caller may ask again."""
-    return {name: getattr(operation, name) for name in _ID_FIELDS if hasattr(operation, name)}
+    return {name: value for name in _ID_FIELDS if (value := getattr(operation, name, ""))}
 
 
 def from_status(reply: Fields, operation: object) -> errors.OperationError:
