@@ -102,13 +102,14 @@ class Collector:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._refuse_old()
         if self._waiting and len(self._pipelines) < PIPELINES_MAX:
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             self._next_send_s = self._loop.time() + self._settings.interval_s
             pipeline = self._loop.create_task(self._run(batch))
             self._pipelines.add(pipeline)
             pipeline.add_done_callback(self._ended)
+        if len(self._pipelines) == PIPELINES_MAX:
+            self._refuse_old()
         if self._waiting:
             self._schedule()
 

@@ -17,10 +17,10 @@ from creditgate_server.credit.content import (
 from creditgate_server.credit.ids import root_of
 from creditgate_server.engine.cards import DEFAULT_CARD_ID, RateCards
 from creditgate_server.engine.collector import Collector
-from creditgate_server.engine.errors import Overloaded
+from creditgate_server.engine.errors import InvalidField, Overloaded
 from creditgate_server.engine.failures import from_status, from_store, ids_of
 from creditgate_server.engine.paging import position, token
-from creditgate_server.engine.pricing import price_actual, price_usage
+from creditgate_server.engine.pricing import price_actual, price_usage, unpriced
 from creditgate_server.store import records
 from creditgate_server.store.errors import StoreError
 from creditgate_server.store.keys import partition_key
@@ -153,11 +153,16 @@ class Engine:
         lane = Lane.READ if isinstance(operation, ask.Quote) else Lane.DECIDE
         for _ in range(ATTEMPTS_MAX):
             card = await self.cards.newest(self._card_ids.get(account_id, DEFAULT_CARD_ID))
-            priced = price_usage(card, operation.traffic.usage)
+            try:
+                priced, invalid = price_usage(card, operation.traffic.usage), None
+            except InvalidField as error:
+                priced, invalid = unpriced(card), error
             name, args = _authorization(operation, priced)
             reply = await self._ask(Request(self._key(operation), lane, name, args), operation)
             if reply[0] == Status.OK:
                 return await self._read_authorization(reply, operation, priced)
+            if reply[0] == Status.UNPRICED and invalid is not None:
+                raise invalid
             if reply[0] != Status.REPRICE:
                 raise from_status(reply, operation)
             self._learn_card(account_id, reply[1])

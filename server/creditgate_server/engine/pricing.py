@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from creditgate.pricing.rate_cards import Denied, Price, price
 from creditgate.pricing.usage import InvalidUsage, Usage
@@ -38,6 +38,15 @@ class Priced:
     def segments(self) -> int | None:
         """Segments of its body, where they were counted."""
         return self.price.segments if self.price else None
+
+
+UNPRICED: Final = -1
+"""The denial number of a usage that its card cannot price: the store refuses it, unless it is a replay."""
+
+
+def unpriced(card: RateCard) -> Priced:
+    """Stand for the price of a usage that `card` cannot price, and might have been priced by an earlier version."""
+    return Priced(card.id, card.version, None, UNPRICED)
 
 
 def price_usage(card: RateCard, usage: Usage) -> Priced:

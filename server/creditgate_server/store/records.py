@@ -119,10 +119,10 @@ def read_balance(fields: Fields) -> told.Balance:
 
 def read_authorization(fields: Fields, price: Price | None) -> told.Authorization:
     """Read the answer to Quote, Reserve and Charge."""
-    _, decision, reason, level, shortfall, credits_, recipients, state, expire_ms, replayed, balance, _, _ = fields
+    _, decision, denial, credits_, recipients, state, expire_ms, replayed, balance, _, _ = fields
     return told.Authorization(
         decision=Decision(decision),
-        denial=told.Denial(DenialReason(reason), level, shortfall) if reason else None,
+        denial=_read_denial(*denial) if denial else None,
         credits=credits_,
         recipients_granted=recipients,
         balance=read_balance(balance),
@@ -131,6 +131,10 @@ def read_authorization(fields: Fields, price: Price | None) -> told.Authorizatio
         expire_ms=expire_ms,
         replayed=replayed,
     )
+
+
+def _read_denial(reason: int, level: str, shortfall: int) -> told.Denial:
+    return told.Denial(DenialReason(reason), level, shortfall)
 
 
 def read_settlement(fields: Fields) -> told.Settlement:

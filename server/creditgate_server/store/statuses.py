@@ -23,5 +23,7 @@ class Status(StrEnum):
     BALANCE_OVERFLOW = "BALANCE_OVERFLOW"
     REPRICE = "REPRICE"
     """The account is priced by another rate card, which the reply names: price again and repeat."""
+    UNPRICED = "UNPRICED"
+    """The usage, which its card cannot price, is no replay either."""
     SWEEP = "SWEEP"
     """More is due of the organisation, which the reply names, than one call may end: sweep it and repeat."""

@@ -16,7 +16,7 @@ local ANY_TRAFFIC = {}
 
 -- Return how an account stands, whatever the traffic.
 function administration.balance(lineage)
-  return authorizations.balance(lineage, usage.demand(lineage, ANY_TRAFFIC))
+  return authorizations.balance(lineage, ANY_TRAFFIC, usage.demand(lineage, ANY_TRAFFIC))
 end
 
 -- Return an account's settings and balance: { settings, balance }.
@@ -30,24 +30,25 @@ end
 -- INVARIANTS: an id is never reused; a parent exists before its child
 function administration.create_account(w, args)
   local id, fingerprint, settings, display_name = unpack(args)
-  local existing = work.account(w, id)
-  if existing and description(existing).fingerprint ~= fingerprint then return { "ACCOUNT_ALREADY_EXISTS" } end
-  if not existing then
-    local parent = match(id, "^(.*)/")
-    if parent then
-      if not work.account(w, parent) then return { "PARENT_NOT_FOUND", parent } end
-    end
+  local parent, lineage, failure = match(id, "^(.*)/"), {}, nil
+  if parent then
+    if not work.account(w, parent) then return { "PARENT_NOT_FOUND", parent } end
+    lineage, failure = work.lineage(w, parent)
+    if not lineage then return failure end
+  end
+  local account = work.account(w, id)
+  local exists = account ~= nil
+  if exists and description(account).fingerprint ~= fingerprint then return { "ACCOUNT_ALREADY_EXISTS" } end
+  if not exists then
     local s = {}
     for i, name in ipairs(codec.SETTABLE) do s[name] = settings[i] end
-    local account = work.new_account(w, id, s)
+    account = work.new_account(w, id, s)
     account.d = { display_name = display_name, create_ms = w.now, update_ms = w.now, fingerprint = fingerprint }
     work.touch(w, account)
     work.journal(w, "account_created", id, "", { settings, display_name })
   end
-  local lineage, failure = work.lineage(w, id)
-  if not lineage then return failure end
-  local view = administration.view(lineage)
-  return { "OK", view[1], view[2], existing ~= nil }
+  local view = administration.view({ account, unpack(lineage) })
+  return { "OK", view[1], view[2], exists }
 end
 
 -- update_account: change settings; effective on the next decision.

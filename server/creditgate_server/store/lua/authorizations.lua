@@ -1,5 +1,7 @@
 -- authorizations: Quote, Reserve and Charge, which decide on a usage.
 
+local UNPRICED = -1 -- the price denial of a usage that its card cannot price: refused, unless it is a replay
+
 -- The rate card of an account is its own, or the nearest above it that names one.
 local function rate_card(lineage)
   for _, account in ipairs(lineage) do
@@ -14,14 +16,17 @@ local function suspended(lineage)
   end
 end
 
--- Return how an account stands: { account, payer, available, usable, reserved, debt, limit_left, units_left }, where the pots of
--- a usage say what `usable`, `limit_left` and `units_left` are about.
-function authorizations.balance(lineage, pots, unit)
+-- Return how an account stands: { account, payer, available, usable, reserved, debt, limit_left, units_left }. The traffic and the
+-- pots that it draws on say what `usable`, `limit_left` and `units_left` are about.
+function authorizations.balance(lineage, traffic, pots, unit)
   local payer = pots[1].account
   local c, limit_left, units_left = payer.c, false, false
-  for i = 2, #pots do
-    local left = usage.left(pots[i])
-    if not limit_left or left < limit_left then limit_left = left end
+  for _, account in ipairs(lineage) do
+    local limit = account.pots[POT.LIMIT]
+    if limit and account.s.enforcement ~= ENFORCEMENT.OFF then
+      local left = grants.remaining(limit, grants.eligible(account, traffic.channel, traffic.region))
+      if not limit_left or left < limit_left then limit_left = left end
+    end
   end
   if unit and unit > 0 then
     local room = usage.capacity(pots)
@@ -32,11 +37,11 @@ function authorizations.balance(lineage, pots, unit)
 end
 
 local function denied(reason, account, shortfall)
-  return { decision = DECISION.DENIED, reason = reason, level = account.id, shortfall = shortfall, credits = 0, recipients = 0 }
+  return { decision = DECISION.DENIED, denial = { reason, account.id, shortfall }, credits = 0, recipients = 0 }
 end
 
 -- Decide on `recipients` times `unit` credits of these pots. Nothing is taken: returns { decision, credits, recipients } and, with
--- a denial or what would have been one under ENFORCE, { reason, level, shortfall }.
+-- a denial or what would have been one under ENFORCE, denial = { reason, level, shortfall }.
 local function decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
   local barred = not traffic.inbound and suspended(lineage)
   if barred then return denied(DENIAL_REASON.ACCOUNT_SUSPENDED, barred, 0) end
@@ -52,18 +57,17 @@ local function decide(lineage, traffic, pots, unit, recipients, allow_partial, p
   end
   worst, shortfall = usage.shortest(pots, credits, ENFORCEMENT.MONITOR)
   if worst then
-    verdict.decision, verdict.reason = DECISION.ALLOWED_MONITORED, usage.denial_reason(worst, traffic)
-    verdict.level, verdict.shortfall = worst.account.id, shortfall
+    verdict.decision = DECISION.ALLOWED_MONITORED
+    verdict.denial = { usage.denial_reason(worst, traffic), worst.account.id, shortfall }
   end
   return verdict
 end
 
--- The answer to every authorization: { status, decision, reason, level, shortfall, credits, recipients, state, expire_ms,
--- replayed, balance, card, version }, where card and version are those that priced it.
-local function answer(verdict, lineage, pots, unit, card, version, replayed)
-  return { "OK", verdict.decision, verdict.reason or 0, verdict.level or "", verdict.shortfall or 0, verdict.credits,
-    verdict.recipients, verdict.state or 0, verdict.expire_ms or 0, replayed or false, authorizations.balance(lineage, pots, unit),
-    card, version }
+-- The answer to every authorization: { status, decision, denial, credits, recipients, state, expire_ms, replayed, balance, card,
+-- version }, where denial is false or { reason, level, shortfall }, and card and version are those that priced it.
+local function answer(verdict, lineage, traffic, pots, unit, card, version, replayed)
+  return { "OK", verdict.decision, verdict.denial or false, verdict.credits, verdict.recipients, verdict.state or 0,
+    verdict.expire_ms or 0, replayed or false, authorizations.balance(lineage, traffic, pots, unit), card, version }
 end
 
 local function overflows(lineage, credits)
@@ -73,22 +77,23 @@ end
 
 -- quote: tell what a reserve would be answered now. Nothing is written.
 -- ARGS: account channel direction region priority unit recipients price_denial card version
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | REPRICE card | SWEEP root
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | REPRICE card | UNPRICED | SWEEP root
 function authorizations.quote(w, args)
   local account, channel, direction, region, priority, unit, recipients, price_denial, card, version = unpack(args)
   local lineage, failure = work.lineage(w, account)
   if not lineage then return failure end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if price_denial == UNPRICED then return { "UNPRICED" } end
   local traffic = { channel = channel, direction = direction, region = region, priority = priority }
   local pots = usage.demand(lineage, traffic)
   local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
   if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
-  return answer(verdict, lineage, pots, unit, card, version)
+  return answer(verdict, lineage, traffic, pots, unit, card, version)
 end
 
 -- reserve: hold the credits of a usage, of the payer's wallet and of every limit, all or nothing.
 -- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule allow_partial ttl_ms expiry_action labels
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP root | BALANCE_OVERFLOW
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | UNPRICED | SWEEP root | BALANCE_OVERFLOW
 -- INVARIANTS: a denial leaves nothing; usable stays >= -overdraft_limit and every limit >= 0 under ENFORCE
 function authorizations.reserve(w, args)
   local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
@@ -100,30 +105,31 @@ function authorizations.reserve(w, args)
   if hold then
     if hold.fingerprint ~= fingerprint then return { "ID_REUSED" } end
     if holds.is_overdue(w, hold) then return { "SWEEP", root_id } end
-    return answer(hold, lineage, pots, hold.unit, hold.card, hold.version, true)
+    return answer(hold, lineage, traffic, pots, hold.unit, hold.card, hold.version, true)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if price_denial == UNPRICED then return { "UNPRICED" } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
   if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
-  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit, card, version) end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, traffic, pots, unit, card, version) end
   local draws = {}
   for i, demand in ipairs(pots) do draws[i] = usage.hold(w, demand, verdict.credits) end
   hold = {
     state = RESERVATION_STATE.PENDING, fingerprint = fingerprint, account = account, payer = pots[1].account.id,
-    decision = verdict.decision, reason = verdict.reason, level = verdict.level, shortfall = verdict.shortfall, credits = verdict.credits, recipients = verdict.recipients, unit = unit, create_ms = w.now,
+    decision = verdict.decision, denial = verdict.denial, credits = verdict.credits, recipients = verdict.recipients, unit = unit, create_ms = w.now,
     expire_ms = w.now + ttl_ms, expiry_action = expiry_action, channel = channel, direction = direction, region = region,
     priority = priority, card = card, version = version, rule = rule, labels = labels, draws = draws,
   }
   holds.open(w, root_id, id, lineage[1], hold)
   work.journal(w, "reserved", account, id, { hold.credits, hold.recipients, channel, direction, region, card, version, rule, labels,
     draws })
-  return answer(hold, lineage, pots, unit, card, version)
+  return answer(hold, lineage, traffic, pots, unit, card, version)
 end
 
 -- charge: debit a usage in one step. The inbound lane is stopped by nothing but the inbound overdraft limit.
 -- ARGS: account id fingerprint channel direction region priority unit recipients price_denial card version rule labels
--- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | SWEEP root | BALANCE_OVERFLOW
+-- RETURNS: an authorization | ACCOUNT_NOT_FOUND id | ID_REUSED | REPRICE card | UNPRICED | SWEEP root | BALANCE_OVERFLOW
 -- INVARIANTS: a charge id moves credits once; what grants do not cover is debt
 function authorizations.charge(w, args)
   local account, id, fingerprint, channel, direction, region, priority, unit, recipients, price_denial, card, version, rule,
@@ -136,21 +142,22 @@ function authorizations.charge(w, args)
   local charge, key = work.charge(w, lineage[#lineage].id, id)
   if charge then
     if charge.fingerprint ~= fingerprint then return { "ID_REUSED" } end
-    return answer(charge, lineage, pots, unit, charge.card, charge.version, true)
+    return answer(charge, lineage, traffic, pots, unit, charge.card, charge.version, true)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if price_denial == UNPRICED then return { "UNPRICED" } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
   if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
-  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, pots, unit, card, version) end
+  if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, traffic, pots, unit, card, version) end
   local leaf = lineage[1]
   work.touch(w, leaf)
   local draws = usage.charge(w, pots, verdict.credits, inbound and "inbound" or nil)
   local t = work.totals(leaf)
   t.usage, leaf.dirty = t.usage + verdict.credits, true
-  w.charges[key] = { fingerprint = fingerprint, account = account, decision = verdict.decision, credits = verdict.credits,
+  w.charges[key] = { fingerprint = fingerprint, account = account, decision = verdict.decision, denial = verdict.denial, credits = verdict.credits,
     recipients = verdict.recipients, card = card, version = version, draws = draws, dirty = true }
   work.journal(w, "charged", account, id, { verdict.credits, verdict.recipients, channel, direction, region, card, version, rule,
     labels, draws })
-  return answer(verdict, lineage, pots, unit, card, version)
+  return answer(verdict, lineage, traffic, pots, unit, card, version)
 end

@@ -36,7 +36,7 @@ end
 
 local function insert(members, after, member, due_ms)
   local at = after + 1
-  while members[at] and members[at][2] <= due_ms do at = at + 1 end
+  while members[at] and (members[at][2] < due_ms or (members[at][2] == due_ms and members[at][1] < member)) do at = at + 1 end
   insert_at(members, at, { member, due_ms })
 end
 
@@ -56,7 +56,7 @@ function due.turn(w, root, max)
   root.turned = true
   local members, next_ms = find(w, root, max)
   local at = 1
-  while members[at] do
+  while members[at] and at <= max do
     local member, due_ms = members[at][1], members[at][2]
     local account_id, id = match(member, "^h([^|]*)|(.*)$")
     if account_id then
@@ -70,6 +70,7 @@ function due.turn(w, root, max)
     end
     at = at + 1
   end
+  if members[at] then next_ms = members[at][2] end
   for _, due_ms in pairs(w.scheduled and w.scheduled[root.id] or {}) do
     if due_ms and (next_ms == nil or due_ms < next_ms) then next_ms = due_ms end
   end

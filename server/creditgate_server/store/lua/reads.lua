@@ -15,7 +15,7 @@ end
 
 -- list_accounts: accounts of this partition by id, after a given one; below a parent, or ("") all.
 -- ARGS: parent after count
--- RETURNS: OK views | ACCOUNT_NOT_FOUND id | SWEEP root
+-- RETURNS: OK views | ACCOUNT_NOT_FOUND id
 function reads.list_accounts(w, args)
   local parent, after, count = unpack(args)
   if parent ~= "" and not work.account(w, parent) then return { "ACCOUNT_NOT_FOUND", parent } end
@@ -25,9 +25,7 @@ function reads.list_accounts(w, args)
   local ids = call("ZRANGE", w.prefix .. "accounts", from, to, "BYLEX", "LIMIT", 0, min(count, reads.PAGE_MAX))
   local views = {}
   for i, id in ipairs(ids) do
-    local lineage, failure = work.lineage(w, id)
-    if not lineage then return failure end
-    views[i] = administration.view(lineage)
+    views[i] = administration.view(work.lineage(w, id, true))
   end
   return { "OK", views }
 end

@@ -3,7 +3,7 @@
 -- The answer to every settlement: { status, state, captured, restored, expired, overage, debt_repaid, late, replayed, balance }.
 local function answer(hold, lineage, replayed)
   return { "OK", hold.state, hold.captured, hold.restored, hold.expired, hold.overage, hold.debt_repaid, hold.late, replayed,
-    authorizations.balance(lineage, usage.demand(lineage, hold), hold.unit) }
+    authorizations.balance(lineage, hold, usage.demand(lineage, hold), hold.unit) }
 end
 
 -- Return the lineage and the hold that a caller names; or nil and the reply that says why not.
