@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-CREDITS_MAX = 2**53 - 1
-"""The largest sum of credits the ledger keeps: Lua numbers are doubles, exact up to here."""
-
-GRANTS_PER_ACCOUNT_MAX = 100
-"""Active grants of one account; a further one is refused before anything is written."""
-
-SCOPES_PER_ACCOUNT_MAX = 16
-"""Distinct grant scopes of one account, counted apart for wallet and limit; each is a sum kept beside the balance."""
-
-ACCOUNT_LEVELS_MAX = 4
-"""Depth of an organisation, the root included."""
-
 
 class AccountStatus(IntEnum):
     """Whether an account takes part in decisions."""

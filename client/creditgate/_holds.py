@@ -1,0 +1,119 @@
+"""What the holds of both clients have in common: what was answered, and what settles it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, cast
+
+from creditgate import answers, errors
+from creditgate._requests import SIZES
+from creditgate.fields import Measured, Traffic, UsageFields
+from creditgate.terms import Decision, ReservationState
+
+RELEASE_TIMEOUT_S: Final = 1.0
+"""Longest that an exception waits for the hold's release; after that, the hold's expiry gives the credits back."""
+
+
+class Hold:
+    """What Reserve answered inside `authorize`, and whether somebody has begun to settle it.
+
+    `settled` is true from the first commit or release on, whatever becomes of it: what follows an attempt to commit
+    must not release, for the message has been sent.
+    """
+
+    def __init__(self, account_id: str, usage: UsageFields, answer: answers.Reserved) -> None:
+        self.account_id = account_id
+        self.answer = answer
+        self.settled = False
+        self._usage = usage
+
+    @property
+    def allowed(self) -> bool:
+        """Whether to send. False only where `authorize` was asked not to raise."""
+        return self.answer.allowed
+
+    @property
+    def decision(self) -> Decision:
+        """What was decided."""
+        return self.answer.decision
+
+    @property
+    def denial(self) -> answers.Denial | None:
+        """Why not; also set when ALLOWED_MONITORED."""
+        return self.answer.denial
+
+    @property
+    def reservation_id(self) -> str:
+        """The reservation's id."""
+        return self.answer.reservation_id
+
+    @property
+    def state(self) -> ReservationState | None:
+        """The reservation's state when it was answered: PENDING, or None when DENIED."""
+        return self.answer.state
+
+    @property
+    def credits(self) -> int:
+        """Credits that are held."""
+        return self.answer.credits
+
+    @property
+    def recipients_granted(self) -> int:
+        """To how many recipients to send."""
+        return self.answer.recipients_granted
+
+    @property
+    def cost(self) -> answers.Cost | None:
+        """What the whole usage costs; None in a replay that was priced before."""
+        return self.answer.cost
+
+    @property
+    def balance(self) -> answers.Balance:
+        """The account's balance after the hold."""
+        return self.answer.balance
+
+    @property
+    def expire_time(self) -> datetime | None:
+        """When the hold expires; None when DENIED."""
+        return self.answer.expire_time
+
+    @property
+    def replayed(self) -> bool:
+        """Whether this id had been granted before: by an earlier attempt of this call, or by another worker."""
+        return self.answer.replayed
+
+    def _begin_settling(self) -> None:
+        """Note that somebody settles the hold. Raise `Denied` if there is none."""
+        if not self.allowed:
+            raise errors.denied(self.answer)
+        self.settled = True
+
+    def _actual(self, measured: Measured) -> Traffic:
+        """Return the usage that was granted, with what was `measured` in place of its size; nothing for nothing."""
+        if not measured:
+            return {}
+        granted = {name: value for name, value in self._usage.items() if name != "labels"}
+        if self.decision is Decision.ALLOWED_PARTIAL:
+            granted["recipient_count"] = self.recipients_granted
+        if any(name in measured for name in SIZES):
+            granted = {name: value for name, value in granted.items() if name not in SIZES}
+        return cast("Traffic", {**granted, **measured})
+
+
+def is_open(answer: answers.Reserved, *, raise_on_denial: bool) -> bool:
+    """Tell whether there is something to settle. Raise `Denied`, if asked to, and `AlreadySettled`."""
+    if not answer.allowed:
+        if raise_on_denial:
+            raise errors.denied(answer)
+        return False
+    if answer.state is not None and answer.state is not ReservationState.PENDING:
+        raise errors.AlreadySettled(answer.reservation_id, answer.state)
+    return True
+
+
+def not_released(hold: Hold, failure: errors.CreditgateError) -> str:
+    """Say, for whoever reads the exception that left the block, what became of its hold."""
+    return (
+        f"hold {hold.reservation_id} of {hold.account_id} could not be released ({failure}); "
+        f"it expires at {hold.expire_time}"
+    )

@@ -1,0 +1,269 @@
+"""What can go wrong, as exceptions.
+
+```
+CreditgateError
+├── Denied                      the account may not send (only `authorize` raises it; elsewhere a denial is data)
+│   ├── InsufficientCredits     ├── LimitReached         ├── FloorReached        ├── InboundLimitReached
+│   └── AccountSuspended        ├── AccountClosed        ├── TooManySegments     └── NoRate
+├── AlreadySettled              the reservation id was used, and settled, before: its message was dealt with
+└── CallFailed                  the call itself failed
+    ├── Unavailable             nobody could decide now: make the call again later, with the same id
+    │   ├── Overloaded          ├── StoreMisconfigured   └── StoreFull
+    │   └── OutcomeUnknown      it may have taken effect, or not
+    │       └── DeadlineExceeded
+    ├── InvalidRequest          ├── IdReused             ├── AccountAlreadyExists
+    ├── NotFound                AccountNotFound, ParentNotFound, ReservationNotFound, RateCardNotFound
+    ├── HoldAlreadyReleased     ├── HoldAlreadyCommitted ├── HoldExpired
+    └── TooManyGrants           ├── BalanceOverflow      └── InternalError
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from creditgate.answers import Balance, Decided, Denial
+from creditgate.terms import DenialReason, ReservationState
+
+
+class CreditgateError(Exception):
+    """Everything that this library raises of its own."""
+
+
+class Denied(CreditgateError):
+    """A usage was denied: nothing was taken or held, and nothing may be sent.
+
+    `denial` says why, `balance` how the account stands.
+    """
+
+    _words: ClassVar[str] = "{level} denies it"
+
+    def __init__(self, denial: Denial, balance: Balance) -> None:
+        super().__init__(denial, balance)
+        self.denial = denial
+        self.balance = balance
+
+    def __str__(self) -> str:
+        level, shortfall = self.denial.account_id, self.denial.shortfall
+        short = f"{shortfall} credit{'' if shortfall == 1 else 's'} short"
+        return f"{self.balance.account_id or level} may not send: " + self._words.format(level=level, short=short)
+
+    @property
+    def shortfall(self) -> int:
+        """Credits that are missing at `denial.account_id`; 0 where credits would not help."""
+        return self.denial.shortfall
+
+
+class InsufficientCredits(Denied):
+    """The payer's wallet, with its overdraft, does not cover the cost."""
+
+    _words = "the wallet of {level} is {short}"
+
+
+class LimitReached(Denied):
+    """A limit (allotment) of the account, or of one above it, is used up."""
+
+    _words = "the limit of {level} is {short}"
+
+
+class FloorReached(Denied):
+    """The payer keeps the credits below its floor for TRANSACTIONAL usage; this one is BULK."""
+
+    _words = "the floor of {level} keeps credits from BULK usage, which is {short}"
+
+
+class InboundLimitReached(Denied):
+    """Inbound usage would take the payer below its inbound overdraft limit."""
+
+    _words = "the inbound overdraft limit of {level} is {short}"
+
+
+class AccountSuspended(Denied):
+    """The account, or one above it, is suspended."""
+
+    _words = "{level} is suspended"
+
+
+class AccountClosed(Denied):
+    """The account, or one above it, is closed."""
+
+    _words = "{level} is closed"
+
+
+class TooManySegments(Denied):
+    """The body needs more segments than the rate card's rule admits."""
+
+    _words = "the message needs more segments than the rate card admits"
+
+
+class NoRate(Denied):
+    """No rule of the account's rate card matches the usage, or the one that does cannot price its size."""
+
+    _words = "no rule of its rate card prices this usage"
+
+
+_DENIED_BY_REASON: Final[dict[DenialReason, type[Denied]]] = {
+    DenialReason.INSUFFICIENT_CREDITS: InsufficientCredits,
+    DenialReason.LIMIT_REACHED: LimitReached,
+    DenialReason.FLOOR: FloorReached,
+    DenialReason.INBOUND_LIMIT: InboundLimitReached,
+    DenialReason.ACCOUNT_SUSPENDED: AccountSuspended,
+    DenialReason.ACCOUNT_CLOSED: AccountClosed,
+    DenialReason.TOO_MANY_SEGMENTS: TooManySegments,
+    DenialReason.NO_RATE: NoRate,
+}
+
+
+def denied(answer: Decided) -> Denied:
+    """Make the exception that tells of a denial. The answer must have one."""
+    if answer.denial is None:
+        raise ValueError("nothing was denied")
+    return _DENIED_BY_REASON.get(answer.denial.reason, Denied)(answer.denial, answer.balance)
+
+
+class AlreadySettled(CreditgateError):
+    """A reservation id that was granted and settled before: do not send its message again without looking.
+
+    COMMITTED: the message was sent. RELEASED: its sender gave up. EXPIRED: nobody settled it in time.
+    """
+
+    def __init__(self, reservation_id: str, state: ReservationState) -> None:
+        super().__init__(reservation_id, state)
+        self.reservation_id = reservation_id
+        self.state = state
+
+    def __str__(self) -> str:
+        return f"reservation {self.reservation_id} is already {self.state.name}"
+
+
+class CallFailed(CreditgateError):
+    """A call failed.
+
+    `code` is the name of the gRPC status, `reason` a name of `ErrorReason` in `error_reason.proto` without its prefix
+    (empty where the failure did not come from a Creditgate server), `metadata` what the server said besides: ids and
+    bounds. `request_id` is in the server's logs too. `retry_delay_s` is how long the server asks to wait.
+    """
+
+    repeatable: ClassVar[bool] = False
+    """Whether the client library makes the call again of itself, within the call's deadline."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        retry_delay_s: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.metadata = dict(metadata or {})
+        self.retry_delay_s = retry_delay_s
+
+    @property
+    def request_id(self) -> str:
+        """The call's id, by which the server's logs name it."""
+        return self.metadata.get("request_id", "")
+
+
+class Unavailable(CallFailed):
+    """Nobody could decide now: the server or its store is away, restarting or overloaded.
+
+    This attempt had no effect, unless the class says otherwise. Making the call again later is safe, with the same id.
+    """
+
+    repeatable = True
+
+
+class Overloaded(Unavailable):
+    """The server has more calls waiting than it can answer in time. No effect."""
+
+
+class StoreMisconfigured(Unavailable):
+    """The store refuses the server, and its operator must mend that. No effect."""
+
+    repeatable = False
+
+
+class StoreFull(Unavailable):
+    """The store's memory is full, and its operator must mend that; holds can still be settled. No effect."""
+
+    repeatable = False
+
+
+class OutcomeUnknown(Unavailable):
+    """The answer was lost: the call may have taken effect, or not. With the same id, asking again tells."""
+
+
+class DeadlineExceeded(OutcomeUnknown):
+    """No answer came in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A field that is wrong, named as in the proto files, and how."""
+
+    field: str
+    description: str
+
+
+class InvalidRequest(CallFailed):
+    """A field is missing, out of its bounds, or contradicts another. No effect; `violations` name them."""
+
+    violations: tuple[Violation, ...] = ()
+
+
+class NotFound(CallFailed):
+    """What the call is about does not exist. No effect."""
+
+
+class AccountNotFound(NotFound):
+    """No account has this id."""
+
+
+class ParentNotFound(NotFound):
+    """The account above the one to create does not exist: create that one first."""
+
+
+class ReservationNotFound(NotFound):
+    """The account has no reservation of this id, or it was settled so long ago that it is forgotten."""
+
+
+class RateCardNotFound(NotFound):
+    """There is no rate card of this id, or no such version of it."""
+
+
+class AccountAlreadyExists(CallFailed):
+    """An account of this id exists with other settings. No effect."""
+
+
+class IdReused(CallFailed):
+    """The id was used before for something else. No effect: a different operation needs an id of its own."""
+
+
+class HoldAlreadyReleased(CallFailed):
+    """The hold was given back, so it cannot be committed; what was sent all the same is taken by a charge."""
+
+
+class HoldAlreadyCommitted(CallFailed):
+    """The hold was committed, so it can neither be released nor committed with another amount."""
+
+
+class HoldExpired(CallFailed):
+    """The hold expired before the commit, and the account refuses late commits."""
+
+
+class TooManyGrants(CallFailed):
+    """The account has as many grants in use as it may have. No effect."""
+
+
+class BalanceOverflow(CallFailed):
+    """A sum of the account would pass 2^53 credits. No effect."""
+
+
+class InternalError(CallFailed):
+    """A defect of the server: report it with `request_id`. It may have taken effect, or not; the same id is safe."""

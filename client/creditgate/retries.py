@@ -1,0 +1,79 @@
+"""When a call is made again. Every call is safe to repeat: mutations carry an id, under which they take effect once."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from creditgate.errors import CallFailed, OutcomeUnknown, Unavailable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how fast a call is made again; its deadline bounds all attempts together.
+
+    The wait before the first repetition is drawn between 0 and `backoff_s`, that bound doubles for each further one
+    up to `backoff_s_max`, and the delay that the server asked for is added. That is exponential backoff with full
+    jitter: callers who failed together do not come back together.
+    """
+
+    attempts_max: int = 20
+    """Attempts of one call; the default outlasts a restart of the server."""
+    attempt_timeout_s: float = 2.0
+    """Seconds for one attempt: a connection that has silently died must leave time for another one."""
+    backoff_s: float = 0.05
+    """Seconds that bound the first wait."""
+    backoff_s_max: float = 1.0
+    """Seconds that bound every wait."""
+
+
+DEFAULT_TIMEOUT_S: Final = 5.0
+"""Seconds that a call may take in all, unless told otherwise: longer than a restart of the server."""
+
+DEFAULT_POLICY: Final = RetryPolicy()
+ONE_ATTEMPT: Final = RetryPolicy(attempts_max=1)
+
+
+class Attempts:
+    """The attempts of one call. It only decides; the clients call and wait."""
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self.request_id: Final = uuid.uuid4().hex
+        """Names the call, with all its attempts, in the server's logs and errors."""
+        self._policy = policy
+        self._deadline = clock() + timeout_s
+        self._clock = clock
+        self._draw = draw
+        self._made = 0
+        self._unknown: OutcomeUnknown | None = None
+
+    def timeout_s(self) -> float:
+        """Return how many seconds the next attempt may take."""
+        return max(0.0, min(self._policy.attempt_timeout_s, self._deadline - self._clock()))
+
+    def wait_s_after(self, failure: CallFailed) -> float:
+        """Return how many seconds to wait before the next attempt. Raise what the call fails with if there is none."""
+        self._made += 1
+        if isinstance(failure, OutcomeUnknown):
+            self._unknown = failure
+        if failure.repeatable and self._made < self._policy.attempts_max:
+            # Doubling is bounded before it is computed: a float cannot hold 2 to the power of a large attempts_max.
+            doublings = min(self._made - 1, 30)
+            bound_s = min(self._policy.backoff_s_max, self._policy.backoff_s * 2**doublings)
+            wait_s = failure.retry_delay_s + self._draw(0.0, bound_s)
+            if self._clock() + wait_s < self._deadline:
+                return wait_s
+        if self._unknown is not None and isinstance(failure, Unavailable):
+            # That the last attempt had no effect says nothing about an earlier one whose answer was lost.
+            raise self._unknown from failure
+        raise failure

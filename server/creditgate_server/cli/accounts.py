@@ -1,0 +1,162 @@
+"""`accounts` and `balance`: who there is, on which terms, and what they can spend."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from creditgate.answers import Account, AccountSummary, Standing
+from creditgate.terms import AccountStatus, Enforcement
+from creditgate_server.cli.authorization_views import balance_facts
+from creditgate_server.cli.connection import PAGE_SIZE, connect
+from creditgate_server.cli.documents import Document, Json, document_of, json_of
+from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.failures import CommandFailed
+from creditgate_server.cli.grant_views import scope_of
+from creditgate_server.cli.options import account_fields
+from creditgate_server.cli.output import Output
+from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, amount, debt, text_of
+
+
+def list_all(arguments: Namespace, output: Output) -> ExitCode:
+    """List accounts with their balances."""
+    with connect(arguments) as client:
+        found = list(client.list_accounts(arguments.parent_id, page_size=PAGE_SIZE))
+    headings = ("Account", "Name", "Status", "Paid by", "Available", "Reserved", "Debt", "Limit left")
+    empty = "no accounts: create one with `creditgate accounts create ID`"
+    output.answer({"accounts": json_of(found)}, [Table(headings, [_summary_row(each) for each in found], empty=empty)])
+    return ExitCode.DONE
+
+
+def create(arguments: Namespace, output: Output) -> ExitCode:
+    """Create accounts in the order in which they are named; one that fails ends the command."""
+    documents: list[Json] = []
+    with connect(arguments) as client:
+        for account_id in arguments.account_ids:
+            answer = client.create_account(account_id, **account_fields(arguments))
+            documents.append(document_of(answer))
+            words = "existed already" if answer.replayed else "created"
+            output.show([Sentence(Text(f"{account_id} {words}", Tone.GOOD))])
+    output.document({"accounts": documents})
+    return ExitCode.DONE
+
+
+def show(arguments: Namespace, output: Output) -> ExitCode:
+    """Show the settings of an account."""
+    with connect(arguments) as client:
+        account = client.get_account(arguments.account_id)
+    output.answer({"account": document_of(account)}, [_settings(account)])
+    return ExitCode.DONE
+
+
+def update(arguments: Namespace, output: Output) -> ExitCode:
+    """Change settings of an account."""
+    settings = account_fields(arguments)
+    if not settings:
+        raise CommandFailed(ExitCode.USAGE, "say what to change, such as --status suspended")
+    with connect(arguments) as client:
+        account = client.update_account(arguments.account_id, **settings)
+    output.answer({"account": document_of(account)}, [_settings(account)])
+    return ExitCode.DONE
+
+
+def balance(arguments: Namespace, output: Output) -> ExitCode:
+    """Show what an account can spend, and out of which grants."""
+    with connect(arguments) as client:
+        standing = client.get_balance(arguments.account_id)
+    document: Document = {
+        **document_of(standing.balance),
+        "grants": json_of(standing.grants),
+        "levels": json_of(standing.levels),
+    }
+    output.answer(document, _standing_views(standing))
+    return ExitCode.DONE
+
+
+def _summary_row(summary: AccountSummary) -> tuple[Value, ...]:
+    account, balance_ = summary.account, summary.balance
+    return (
+        account.account_id,
+        account.display_name,
+        _status(account.status),
+        balance_.payer_id,
+        amount(balance_.available),
+        balance_.reserved,
+        debt(balance_.debt),
+        balance_.limit_left,
+    )
+
+
+def _settings(account: Account) -> Facts:
+    unbounded, inherited = Text("no bound", Tone.QUIET), Text("inherited", Tone.QUIET)
+    return Facts(
+        [
+            ("name", account.display_name),
+            ("status", _status(account.status)),
+            ("funding", account.funding),
+            ("enforcement", account.enforcement),
+            ("overdraft limit", account.overdraft_limit),
+            ("inbound overdraft limit", _or(account.inbound_overdraft_limit, unbounded)),
+            ("floor", _or(account.floor, Text("none", Tone.QUIET))),
+            ("late commit", _or(account.late_commit, inherited)),
+            ("rate card", account.rate_card_id or inherited),
+            ("limit counts inbound", account.limit_counts_inbound),
+            ("created", account.create_time),
+            ("updated", account.update_time),
+        ],
+        title=account.account_id,
+    )
+
+
+def _standing_views(standing: Standing) -> Iterator[View]:
+    yield balance_facts(standing.balance)
+    rows = [
+        (
+            grant.grant_id,
+            grant.account_id,
+            grant.kind,
+            grant.remaining,
+            grant.held or None,
+            grant.priority or None,
+            scope_of(grant.scope),
+            grant.effective_time if _is_to_come(grant.effective_time) else None,
+            grant.expire_time,
+        )
+        for grant in standing.grants
+    ]
+    headings = ("Grant", "Account", "Kind", "Remaining", "Held", "Priority", "Only for", "From", "Expires")
+    empty = "none: give some with `creditgate grant`"
+    yield Table(headings, rows, title="Grants, in the order in which they burn", empty=empty)
+    if len(standing.levels) > 1:
+        levels = [
+            (
+                f"{level.account_id} (pays)" if level.pays else level.account_id,
+                _status(level.status),
+                level.enforcement if level.enforcement is not Enforcement.ENFORCE else None,
+                amount(level.available),
+                level.reserved,
+                debt(level.debt),
+                level.limit_left,
+                level.limit_reserved if level.limit_left is not None else None,
+            )
+            for level in standing.levels
+        ]
+        yield Table(
+            ("Level", "Status", "Enforcement", "Available", "Reserved", "Debt", "Limit left", "Limit reserved"),
+            levels,
+            title="Levels",
+        )
+
+
+def _is_to_come(time: datetime | None) -> bool:
+    return time is not None and time > datetime.now(UTC)
+
+
+def _status(status: AccountStatus) -> Text | None:
+    """Write a status, unless it is what everybody expects."""
+    return None if status is AccountStatus.ACTIVE else Text(text_of(status).words, Tone.WARNING)
+
+
+def _or(value: Value, otherwise: Text) -> Value:
+    return otherwise if value is None else value

@@ -1,0 +1,134 @@
+"""`quote`, `reserve`, `commit`, `release`, `charge` and `holds`: the hot path, by hand."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from creditgate.answers import Decided
+from creditgate.terms import Decision, ReservationState
+from creditgate_server.cli.authorization_views import (
+    Rows,
+    again,
+    balance_facts,
+    cost_rows,
+    given_back,
+    is_settled,
+    outcome,
+    reservation_views,
+    reserve_outcome,
+    unenforced,
+)
+from creditgate_server.cli.connection import PAGE_SIZE, connect, new_id
+from creditgate_server.cli.documents import document_of, json_of
+from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.failures import denial_of
+from creditgate_server.cli.options import actual_fields, usage_fields
+from creditgate_server.cli.output import Output
+from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, counted
+
+
+def quote(arguments: Namespace, output: Output) -> ExitCode:
+    """Price a usage."""
+    with connect(arguments) as client:
+        answer = client.quote(arguments.account_id, **usage_fields(arguments))
+    words = outcome(answer, f"{counted(answer.cost.credits, 'credit')}; would be allowed", "would be denied")
+    return _show(answer, words, cost_rows(answer.cost), output)
+
+
+def reserve(arguments: Namespace, output: Output) -> ExitCode:
+    """Hold the credits of a usage."""
+    arguments.operation_id = arguments.operation_id or new_id()
+    with connect(arguments) as client:
+        answer = client.reserve(
+            arguments.account_id,
+            reservation_id=arguments.operation_id,
+            ttl=arguments.ttl,
+            allow_partial=arguments.partial,
+            expiry_action=arguments.expiry_action,
+            **usage_fields(arguments),
+        )
+    rows: Rows = [
+        ("reservation", answer.reservation_id if answer.allowed else None),
+        ("expires", answer.expire_time),
+        ("recipients", answer.recipients_granted if answer.decision is Decision.ALLOWED_PARTIAL else None),
+        *cost_rows(answer.cost),
+    ]
+    exit_code = _show(answer, reserve_outcome(answer), rows, output)
+    if answer.allowed and is_settled(answer):
+        # A script that sends what this command allows must not send a message a second time.
+        output.problem(f"reservation {answer.reservation_id} was settled before: its message has been dealt with")
+        return ExitCode.NEGATIVE
+    return exit_code
+
+
+def charge(arguments: Namespace, output: Output) -> ExitCode:
+    """Take the credits of a usage in one step."""
+    arguments.operation_id = arguments.operation_id or new_id()
+    with connect(arguments) as client:
+        answer = client.charge(arguments.account_id, charge_id=arguments.operation_id, **usage_fields(arguments))
+    taken = f"{counted(answer.credits, 'credit')} taken{again(replayed=answer.replayed)}"
+    rows: Rows = [("charge", answer.charge_id if answer.allowed else None), *cost_rows(answer.cost)]
+    return _show(answer, outcome(answer, taken, "denied, nothing taken"), rows, output)
+
+
+def commit(arguments: Namespace, output: Output) -> ExitCode:
+    """Capture what was really used of a hold."""
+    actual, labels = actual_fields(arguments)
+    with connect(arguments) as client:
+        answer = client.commit(
+            arguments.account_id,
+            arguments.reservation_id,
+            credits=arguments.credits,
+            labels=labels,
+            **actual,
+        )
+    rows: Rows = [
+        *given_back(answer),
+        ("overage", f"{counted(answer.overage, 'credit')} beyond what was held" if answer.overage else None),
+        ("late", "the hold had expired: the credits were taken anew" if answer.late else None),
+    ]
+    words = Text(f"{counted(answer.credits, 'credit')} captured{again(replayed=answer.replayed)}", Tone.GOOD)
+    output.answer(document_of(answer), [Sentence(words), Facts(rows), balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
+def release(arguments: Namespace, output: Output) -> ExitCode:
+    """Give a hold back."""
+    with connect(arguments) as client:
+        answer = client.release(arguments.account_id, arguments.reservation_id, arguments.reason)
+    expired = answer.state is ReservationState.EXPIRED
+    words = "it had expired, and was given back then" if expired else f"released{again(replayed=answer.replayed)}"
+    facts = Facts(given_back(answer))
+    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), facts, balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
+def holds(arguments: Namespace, output: Output) -> ExitCode:
+    """List open holds, or show one."""
+    account_id = arguments.account_id
+    with connect(arguments) as client:
+        if arguments.reservation_id is not None:
+            reservation = client.get_reservation(account_id, arguments.reservation_id)
+            output.answer(document_of(reservation), reservation_views(reservation))
+            return ExitCode.DONE
+        found = list(client.list_reservations(account_id, include_descendants=arguments.below, page_size=PAGE_SIZE))
+    rows = [
+        (each.reservation_id, each.account_id, each.credits, each.recipients_granted, each.price.rule, each.expire_time)
+        for each in found
+    ]
+    headings = ("Reservation", "Account", "Credits", "Recipients", "Rule", "Expires")
+    output.answer(
+        {"reservations": json_of(found)},
+        [Table(headings, rows, empty="no open holds; --below lists those of accounts below it too")],
+    )
+    return ExitCode.DONE
+
+
+def _show(answer: Decided, words: Text, rows: Rows, output: Output) -> ExitCode:
+    """Print a decision; a denial also as a line that says what to do."""
+    facts = Facts([*rows, *unenforced(answer)])
+    output.answer(document_of(answer), [Sentence(words), facts, balance_facts(answer.balance)])
+    denial = denial_of(answer)
+    if denial is not None:
+        output.problem(denial)
+    return ExitCode.DONE if answer.allowed else ExitCode.NEGATIVE

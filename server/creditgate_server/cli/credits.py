@@ -1,0 +1,54 @@
+"""`grant` and `grants`: credits given, and what became of them."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from creditgate.answers import Scope
+from creditgate_server.cli.authorization_views import Rows, again, balance_facts
+from creditgate_server.cli.connection import PAGE_SIZE, connect, new_id
+from creditgate_server.cli.documents import document_of, json_of
+from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.grant_views import grants_table, scope_of
+from creditgate_server.cli.output import Output
+from creditgate_server.cli.views import Facts, Sentence, Text, Tone, counted, text_of
+
+
+def grant(arguments: Namespace, output: Output) -> ExitCode:
+    """Give credits to an account."""
+    arguments.operation_id = arguments.operation_id or new_id()
+    scope = Scope(channels=tuple(arguments.channel), regions=tuple(arguments.region))
+    with connect(arguments) as client:
+        answer = client.grant(
+            arguments.account_id,
+            arguments.credits,
+            grant_id=arguments.operation_id,
+            kind=arguments.kind,
+            effective_time=arguments.effective,
+            expire_time=arguments.expires,
+            priority=arguments.priority,
+            scope=scope,
+            actor=arguments.actor,
+            reference=arguments.reference,
+            note=arguments.note,
+        )
+    given = answer.grant
+    words = f"{counted(given.amount, 'credit')} granted to {given.account_id}{again(replayed=answer.replayed)}"
+    rows: Rows = [
+        ("grant", given.grant_id),
+        ("kind", text_of(given.kind)),
+        ("only for", scope_of(given.scope)),
+        ("from", given.effective_time if given.effective_time != given.create_time else None),
+        ("expires", given.expire_time or Text("never", Tone.QUIET)),
+        ("repaid debt", answer.debt_repaid or None),
+    ]
+    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), Facts(rows), balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
+def grants(arguments: Namespace, output: Output) -> ExitCode:
+    """List the grants of an account."""
+    with connect(arguments) as client:
+        found = list(client.list_grants(arguments.account_id, include_ended=arguments.ended, page_size=PAGE_SIZE))
+    output.answer({"grants": json_of(found)}, [grants_table(found)])
+    return ExitCode.DONE

@@ -1,0 +1,42 @@
+"""Chooses texts of a file that show what makes a price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from creditgate.pricing.segments import count, suggest_gsm7
+from creditgate.pricing.usage import Encoding
+from creditgate_server.cli.demo_messages import Message
+
+
+class Kind(IntEnum):
+    """What a text's price depends on, in the order in which examples are shown."""
+
+    PLAIN = 1
+    ACCENTED = 2
+    """In GSM-7 all the same."""
+    LONG = 3
+    TYPOGRAPHIC = 4
+    """In UCS-2 for curly quotes, dashes and the like alone, which costs a segment more."""
+    EMOJI = 5
+    OTHER_SCRIPT = 6
+
+
+def choose_examples(messages: Iterable[Message]) -> list[str]:
+    """Return the first text of each kind that there is."""
+    first: dict[Kind, str] = {}
+    for message in messages:
+        first.setdefault(_kind_of(message.text), message.text)
+    return [first[kind] for kind in sorted(first)]
+
+
+def _kind_of(text: str) -> Kind:
+    counted = count(text)
+    if counted.encoding is Encoding.UCS_2:
+        if suggest_gsm7(text, counted) is not None:
+            return Kind.TYPOGRAPHIC
+        return Kind.EMOJI if any(character > "\uffff" for character in counted.forced_ucs2) else Kind.OTHER_SCRIPT
+    if counted.segments > 1:
+        return Kind.LONG
+    return Kind.PLAIN if text.isascii() else Kind.ACCENTED

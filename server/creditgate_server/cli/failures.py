@@ -1,0 +1,135 @@
+"""What a failed call means to whoever typed the command: the exit status, one line that helps, and a document."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Final
+
+from creditgate import errors
+from creditgate.answers import Decided
+from creditgate.terms import Decision, DenialReason
+from creditgate_server.cli.documents import Document, json_of
+from creditgate_server.cli.exit_codes import ExitCode
+
+FLAGS: Final[Mapping[str, str]] = {
+    "account_id": "ACCOUNT",
+    "parent_id": "PARENT",
+    "reservation_id": "the id",
+    "charge_id": "the id",
+    "grant_id": "the id",
+    "credits": "credits",
+    "recipient_count": "--recipients",
+    "recipient": "--to",
+    "sender": "--from",
+    "display_name": "--name",
+    "rate_card_id": "the rate card",
+    "expire_time": "--expires",
+    "effective_time": "--effective",
+    "channels": "--channel",
+    "regions": "--region",
+    "labels": "--label",
+}
+"""Fields of the interface that the command line calls otherwise than `--field-name`."""
+
+REMEDIES: Final[Mapping[type[errors.CallFailed], str]] = {
+    errors.AccountNotFound: "accounts create {account_id}",
+    errors.ParentNotFound: "accounts create {parent_id}",
+    errors.AccountAlreadyExists: "accounts show {account_id}",
+    errors.ReservationNotFound: "holds {account_id}",
+    errors.RateCardNotFound: "rates",
+}
+"""The command that helps with a failure, filled in from its metadata."""
+
+
+class CommandFailed(Exception):
+    """A command cannot do what it was asked to, for reasons that it found itself; each is a line to print."""
+
+    def __init__(self, exit_code: ExitCode, *lines: str) -> None:
+        super().__init__(*lines)
+        self.exit_code = exit_code
+        self.lines = lines
+
+
+def exit_code_of(failure: errors.CallFailed) -> ExitCode:
+    """Return the exit status of a failed call."""
+    if isinstance(failure, errors.InvalidRequest):
+        return ExitCode.USAGE
+    if isinstance(failure, errors.Unavailable) and not failure.reason:
+        return ExitCode.UNREACHABLE
+    return ExitCode.FAILED
+
+
+def line_of(failure: errors.CallFailed) -> str:
+    """Say what went wrong, and what to do."""
+    if isinstance(failure, errors.InvalidRequest) and failure.violations:
+        return "; ".join(f"{_flag_of(each.field)} {each.description}" for each in failure.violations)
+    line = str(failure)
+    remedy = REMEDIES.get(type(failure))
+    if remedy is not None:
+        line += f"; try `creditgate {remedy.format_map(_Ids(failure.metadata))}`"
+    if isinstance(failure, errors.InternalError):
+        line += f"; request {failure.request_id}"
+    return line
+
+
+class _Ids(dict[str, str]):
+    """Ids by name; one that the server did not tell stands as a placeholder."""
+
+    def __missing__(self, name: str) -> str:
+        return name.removesuffix("_id").upper()
+
+
+def how_to_repeat(arguments: Namespace, failure: errors.CallFailed | None) -> str:
+    """Say how to learn what became of an operation whose outcome is not known; nothing where it is.
+
+    Its id makes repeating it safe. What was said relative to now is said absolutely, or it would be something else.
+    """
+    said = vars(arguments)
+    if said.get("operation_id") is None or not (failure is None or isinstance(failure, errors.OutcomeUnknown)):
+        return ""
+    times = [f" --{name} {json_of(said[name])}" for name in ("effective", "expires") if said.get(name) is not None]
+    return f"; to learn whether it was done, repeat it with --id {said['operation_id']}{''.join(times)}"
+
+
+def error_document(failure: errors.CallFailed | CommandFailed) -> Document:
+    """Return the document of what went wrong."""
+    if isinstance(failure, CommandFailed):
+        return {
+            "error": {"code": "", "reason": "", "message": "; ".join(failure.lines), "metadata": {}, "violations": []}
+        }
+    violations = failure.violations if isinstance(failure, errors.InvalidRequest) else ()
+    return {
+        "error": {
+            "code": failure.code,
+            "reason": failure.reason,
+            "message": str(failure),
+            "metadata": json_of(failure.metadata),
+            "violations": json_of(violations),
+        }
+    }
+
+
+def denial_of(answer: Decided) -> str | None:
+    """Say why a usage was denied, and what to do; None when it was not."""
+    if answer.decision is not Decision.DENIED or answer.denial is None:
+        return None
+    level, shortfall = answer.denial.account_id, answer.denial.shortfall
+    covers = f"`creditgate grant {level} {shortfall}` covers it"
+    remedies = {
+        DenialReason.INSUFFICIENT_CREDITS: covers,
+        DenialReason.LIMIT_REACHED: f"`creditgate grant {level} {shortfall} --kind allotment` raises the limit",
+        DenialReason.FLOOR: "transactional usage may go below the floor",
+        DenialReason.INBOUND_LIMIT: covers,
+        DenialReason.ACCOUNT_SUSPENDED: f"`creditgate accounts update {level} --status active` ends that",
+        DenialReason.TOO_MANY_SEGMENTS: "shorten the text",
+        DenialReason.NO_RATE: "`creditgate rates show ID` lists the rules of a card",
+    }
+    remedy = remedies.get(answer.denial.reason)
+    return f"denied: {errors.denied(answer)}" + (f"; {remedy}" if remedy else "")
+
+
+def _flag_of(field: str) -> str:
+    """Name a field of the interface as the command line does."""
+    name = field.rpartition(".")[2]
+    return FLAGS.get(name) or ("the usage" if name == "usage" else "--" + name.replace("_", "-"))

@@ -1,0 +1,1 @@
+"""What a server does on its own accord, beside answering calls."""

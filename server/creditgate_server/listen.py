@@ -1,0 +1,85 @@
+"""Addresses to listen on, and whether other machines can reach them."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+PORT_MAX: Final = 65535
+"""The highest TCP port."""
+
+
+@dataclass(frozen=True, slots=True)
+class TcpAddress:
+    """A host and a port; port 0 lets the system choose a free one."""
+
+    host: str
+    port: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can connect; a name other than localhost may be anything."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def __str__(self) -> str:
+        """Give the form that gRPC and people read."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """A socket in the file system; who may connect is up to the rights of its directory."""
+
+    path: str
+
+    @property
+    def is_local(self) -> bool:
+        """Always: a socket in the file system belongs to this machine."""
+        return True
+
+    def __str__(self) -> str:
+        """Give the form that gRPC reads."""
+        return f"unix:{self.path}"
+
+
+ListenAddress = TcpAddress | UnixAddress
+
+
+def parse_tcp_address(text: str) -> TcpAddress:
+    """Read `host:port`; an IPv6 host stands in brackets. Raises ValueError, which says what is expected."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError("write an IPv6 address in brackets, such as [::1]:50051")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > PORT_MAX:
+        raise ValueError(f"write host:port with a port of 0 to {PORT_MAX}, such as 127.0.0.1:50051")
+    return TcpAddress(host, int(port))
+
+
+def parse_listen_address(text: str) -> ListenAddress:
+    """Read `host:port` or `unix:path`. Raises ValueError, which says what is expected."""
+    if not text.startswith("unix:"):
+        return parse_tcp_address(text)
+    path = text.removeprefix("unix:").removeprefix("//")
+    if not path:
+        raise ValueError("name the socket, such as unix:/run/creditgate/creditgate.sock")
+    return UnixAddress(path)
+
+
+class ListenFailed(Exception):
+    """An address of ours cannot be listened on, most often because another process does."""
+
+    def __init__(self, option: str, address: ListenAddress, problem: str | None) -> None:
+        """Name the setting, its address, and what the system said."""
+        super().__init__(
+            f"{option}: {address} cannot be listened on ({problem or 'it is taken'}). "
+            f"Stop the process that has it, or give another address with --{option.replace('_', '-')}"
+        )
+        self.address = address

@@ -1,0 +1,186 @@
+"""The calls of one server: which are under way, and what metrics and logs say about each.
+
+A line is logged for a denial, an error and a slow call, never for a send that was allowed. It carries the
+request id, and so does what the caller gets: the id of the `x-request-id` metadata, or one made here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Final, Self
+
+import structlog
+
+from creditgate_server.credit.ids import is_operation_id
+from creditgate_server.credit.outcomes import Authorization
+from creditgate_server.credit.terms import Decision
+from creditgate_server.engine.failures import ids_of
+from creditgate_server.logs import LineBudget
+from creditgate_server.rpc.errors import REQUEST_ID_KEY
+from creditgate_server.rpc.ids import new_request_id
+from creditgate_server.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from grpc.aio import ServicerContext
+    from structlog.typing import FilteringBoundLogger
+
+    from creditgate_server.metrics import Metrics
+    from creditgate_server.rpc.errors import Failure
+
+TRACE_KEY: Final = "traceparent"
+"""W3C Trace Context."""
+
+TRACE_CHARACTERS_MAX: Final = 64
+"""Its version 00 has 55."""
+
+SLOW_S: Final = 0.1
+"""A call that takes longer is logged: most take a few milliseconds, and none should take the store's whole time."""
+
+_GRAVITY: Final = {
+    "INTERNAL": logging.ERROR,
+    "STORE_MISCONFIGURED": logging.ERROR,
+    "STORE_READ_ONLY": logging.ERROR,
+    "STORE_FULL": logging.ERROR,
+    "STORE_UNREACHABLE": logging.WARNING,
+    "OUTCOME_UNKNOWN": logging.WARNING,
+    "OVERLOADED": logging.WARNING,
+    "DEADLINE_EXCEEDED": logging.WARNING,
+}
+"""How grave a failure is to whoever runs the server; what a caller has done wrong is information."""
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a call's metadata says about its caller's own logs and traces."""
+
+    request_id: str
+    traceparent: str
+
+
+def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
+    """Read a call's metadata; what is not fit for a log counts as absent."""
+    given = {key: value for key, value in metadata or () if key in {REQUEST_ID_KEY, TRACE_KEY}}
+    request_id, traceparent = given.get(REQUEST_ID_KEY), given.get(TRACE_KEY)
+    return Caller(
+        request_id if isinstance(request_id, str) and is_operation_id(request_id) else new_request_id(),
+        traceparent if isinstance(traceparent, str) and len(traceparent) <= TRACE_CHARACTERS_MAX else "",
+    )
+
+
+class Calls:
+    """The calls of one server that are under way, and what may be logged of them all."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.lines = {event: LineBudget() for event in ("denied", "slow_call", "call_failed")}
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def under_way(self) -> int:
+        """How many calls have begun and not ended."""
+        return self._under_way
+
+    async def wait_until_idle(self) -> None:
+        """Wait until no call is under way."""
+        await self._idle.wait()
+
+    def begun(self) -> None:
+        """Count one more."""
+        self._under_way += 1
+        self._idle.clear()
+
+    def ended(self) -> None:
+        """Count one less."""
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._idle.set()
+
+
+class Call:
+    """One call, under way while its context is entered. `operation` is what it asks for, once that is known."""
+
+    __slots__ = ("_calls", "_context", "_method", "_started_s", "operation")
+
+    def __init__(self, calls: Calls, method: str, context: ServicerContext[bytes, bytes]) -> None:
+        self.operation: object = None
+        self._calls = calls
+        self._method = method
+        self._context = context
+        self._started_s = perf_counter()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._calls.begun()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End, in whatever way."""
+        self._calls.ended()
+
+    def answered(self, outcome: object) -> None:
+        """Count an answer. A denial and a slow answer are logged, and their callers told the request id."""
+        elapsed_s = perf_counter() - self._started_s
+        self._calls.metrics.observe_call(self._method, elapsed_s)
+        denial = None
+        if isinstance(outcome, Authorization):
+            self._calls.metrics.count_decision(self._method, outcome)
+            denial = outcome.denial if outcome.decision is Decision.DENIED else None
+        if denial is None and elapsed_s < SLOW_S:
+            return
+        caller = caller_of(self._context.invocation_metadata())
+        self._context.set_trailing_metadata(((REQUEST_ID_KEY, caller.request_id),))
+        if denial is None:
+            self._log(logging.WARNING, "slow_call", caller)
+        else:
+            self._log(
+                logging.INFO,
+                "denied",
+                caller,
+                reason=denial.reason.name,
+                denied_by=denial.account_id,
+                shortfall=denial.shortfall,
+            )
+
+    def failed(self, error: Exception, failure: Failure) -> str:
+        """Count a failure and log it, a defect with where it arose. Gives the request id to tell the caller."""
+        self._calls.metrics.observe_call(self._method, perf_counter() - self._started_s)
+        self._calls.metrics.errors.labels(self._method, failure.reason).inc()
+        caller = caller_of(self._context.invocation_metadata())
+        causes: dict[str, object] = {}
+        if failure.violations:
+            causes["fields"] = [field for field, _ in failure.violations]
+        for cause in (error, error.__cause__):
+            if isinstance(cause, StoreError):
+                causes["store_error"] = str(cause)
+        if failure.reason == "INTERNAL":
+            causes["exception"] = error
+        gravity = _GRAVITY.get(failure.reason, logging.INFO)
+        self._log(gravity, "call_failed", caller, reason=failure.reason, **causes)
+        return caller.request_id
+
+    def _log(self, gravity: int, event: str, caller: Caller, **fields: object) -> None:
+        left_out = self._calls.lines[event].spend()
+        if left_out is None:
+            return
+        if left_out:
+            fields["left_out"] = left_out
+        if caller.traceparent:
+            fields["traceparent"] = caller.traceparent
+        fields["elapsed_ms"] = round((perf_counter() - self._started_s) * 1000, 1)
+        _log.log(
+            gravity,
+            event,
+            method=self._method,
+            request_id=caller.request_id,
+            **ids_of(self.operation),
+            **fields,
+        )

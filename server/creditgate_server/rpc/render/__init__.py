@@ -1,0 +1,1 @@
+"""Outcomes to responses: pure, and without a decision of its own."""

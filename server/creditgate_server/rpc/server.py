@@ -1,0 +1,105 @@
+"""The gRPC server: what it serves, how it listens, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import grpc
+
+from creditgate_server.listen import ListenFailed, TcpAddress, UnixAddress
+from creditgate_server.rpc import (
+    account_service,
+    authorization_service,
+    credit_service,
+    health,
+    rate_card_service,
+)
+from creditgate_server.rpc.reflection import reflection_handlers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from creditgate_server.engine.engine import Engine
+    from creditgate_server.listen import ListenAddress
+    from creditgate_server.rpc.calls import Calls
+
+SERVICES: Final = (
+    authorization_service.SERVICE,
+    account_service.SERVICE,
+    credit_service.SERVICE,
+    rate_card_service.SERVICE,
+)
+
+REQUEST_BYTES_MAX: Final = 1024 * 1024
+"""Largest request: a rate card of 500 rules that each name every region needs half of it."""
+
+PING_INTERVAL_MS_MIN: Final = 20_000
+"""How often a client may ping, be it idle or not; ours does every 30 s."""
+
+LEFTOVER_S: Final = 1.0
+"""How long calls that were cancelled at the end of a drain may take to notice."""
+
+OPTIONS: Final = (
+    # A second server on our port would start without a word, and take half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@asynccontextmanager
+async def serving_calls(
+    engine: Engine, calls: Calls, address: ListenAddress, drain_s: float
+) -> AsyncIterator[ListenAddress]:
+    """Serve an engine while the context lasts; gives the address with its true port. Raises ListenFailed.
+
+    At the end health says NOT_SERVING first; then no new call is taken, and those under way have `drain_s` to end.
+    """
+    server = grpc.aio.server(options=OPTIONS)
+    state = health.Health(SERVICES, lambda: engine.available)
+    # Generic handlers alone: a method that is registered too costs the loop a future for each, at every call.
+    server.add_generic_rpc_handlers(
+        (
+            authorization_service.authorization_handler(engine, calls),
+            account_service.account_handler(engine, calls),
+            credit_service.credit_handler(engine, calls),
+            rate_card_service.rate_card_handler(engine, calls),
+            state.handler(),
+            *reflection_handlers((*SERVICES, health.SERVICE)),
+        )
+    )
+    bound = _bind(server, address)
+    await server.start()
+    try:
+        yield bound
+    finally:
+        state.drain()
+        await server.stop(drain_s)
+        # Calls that were cancelled are not waited for by `stop`, and the engine must outlive them.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEFTOVER_S):
+                await calls.wait_until_idle()
+
+
+def _bind(server: grpc.aio.Server, address: ListenAddress) -> ListenAddress:
+    if isinstance(address, UnixAddress):
+        _refuse_living_socket(address)
+    try:
+        port = server.add_insecure_port(str(address))
+    except RuntimeError as error:
+        raise ListenFailed("listen", address, None) from error
+    return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
+
+
+def _refuse_living_socket(address: UnixAddress) -> None:
+    """Raise ListenFailed where somebody listens on a socket: gRPC would take its name away without a word."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(address.path)
+        except OSError:
+            return
+    raise ListenFailed("listen", address, None)
