@@ -68,9 +68,20 @@ def load_with_h2load(address: str, method: str, message: bytes, seconds: float) 
     with tempfile.NamedTemporaryFile() as body:
         body.write(b"\0" + len(message).to_bytes(4, "big") + message)
         body.flush()
-        command = ["h2load", "-c", str(CONNECTIONS), "-m", str(STREAMS), "-D", f"{round(seconds * 1000)}ms", "-d", body.name]
+        command = [
+            "h2load",
+            "-c",
+            str(CONNECTIONS),
+            "-m",
+            str(STREAMS),
+            "-D",
+            f"{round(seconds * 1000)}ms",
+            "-d",
+            body.name,
+        ]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers", f"http://{address}{method}"]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 (ours)
+        done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603 (ours)
+        output = done.stdout
     failed = re.search(r"(\d+) failed, (\d+) errored", output)
     rate = re.search(r"finished in [^,]+, ([\d.]+) req/s", output)
     if failed is None or rate is None or failed.groups() != ("0", "0"):
@@ -111,7 +122,8 @@ async def open_organisation(target: str, root_id: str) -> None:
         await client.create_account(f"{root_id}/field")
         for number in range(3):
             await client.grant(root_id, 10**12, grant_id=f"wallet-{number}")
-            await client.grant(f"{root_id}/field", 10**12, grant_id=f"limit-{number}", kind=creditgate.GrantKind.ALLOTMENT)
+            limit_id = f"limit-{number}"
+            await client.grant(f"{root_id}/field", 10**12, grant_id=limit_id, kind=creditgate.GrantKind.ALLOTMENT)
 
 
 async def measure_store(connections: StoreConnections, make: Callable[[], tuple[bytes | str | int, ...]]) -> float:

@@ -35,8 +35,8 @@ async def _serve(directory: Path) -> None:
         flags = {"listen": "127.0.0.1:0", "metrics_listen": "off", "redis_url": store.url, "durability": "fsync"}
         async with serving(load_settings(flags, {})) as server:
             idle = grpc.aio.server(options=OPTIONS)
-            methods = {"Call": grpc.unary_unary_rpc_method_handler(_nothing)}
-            idle.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
+            handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(_nothing)
+            idle.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Call": handler}),))
             port = idle.add_insecure_port("127.0.0.1:0")
             await idle.start()
             found = {"creditgate": str(server.address), "no_op": f"127.0.0.1:{port}", "store": store.url}

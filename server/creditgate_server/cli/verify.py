@@ -31,7 +31,7 @@ def verify(arguments: Namespace, output: Output) -> ExitCode:
         report = asyncio.run(_verify(settings, output))
     except StoreError as error:
         raise CommandFailed(ExitCode.FAILED, str(error)) from error
-    output.answer(_document(report), _views(report))
+    output.answer(report_document(report), report_views(report))
     if report.conserved:
         return ExitCode.DONE
     output.problem(
@@ -48,7 +48,8 @@ async def _verify(settings: Settings, output: Output) -> Report:
             return await verify_ledger(ledger, on_progress=on_progress)
 
 
-def _document(report: Report) -> Document:
+def report_document(report: Report) -> Document:
+    """Return what was read and found, for programs."""
     return {
         "conserved": report.conserved,
         "accounts": report.accounts,
@@ -60,7 +61,8 @@ def _document(report: Report) -> Document:
     }
 
 
-def _views(report: Report) -> Iterator[View]:
+def report_views(report: Report) -> Iterator[View]:
+    """Show what was read and found, to people."""
     read = ", ".join(
         (
             counted(report.accounts, "account"),

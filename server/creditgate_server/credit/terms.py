@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+GRANTS_PER_ACCOUNT_MAX = 100
+"""Active grants of one account; a further one is refused before anything is written (`grants.ACTIVE_MAX` in Lua)."""
+
+SCOPES_PER_ACCOUNT_MAX = 16
+"""Distinct scopes of one account's active grants; each is a sum kept beside the balance (`grants.SCOPES_MAX`)."""
+
 
 class AccountStatus(IntEnum):
     """Whether an account takes part in decisions."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from creditgate_server.credit import operations as ask
+from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, SCOPES_PER_ACCOUNT_MAX
 from creditgate_server.engine import errors
 from creditgate_server.store.errors import OutcomeUnknown, ReplyError, StoreAccessRefused, StoreUnreachable
 from creditgate_server.store.statuses import Status
@@ -39,11 +40,11 @@ _BY_STATUS: dict[Status, tuple[type[errors.OperationError], str]] = {
     Status.HOLD_EXPIRED: (errors.HoldExpired, "the reservation expired, and what its expiry did stands"),
     Status.TOO_MANY_GRANTS: (
         errors.TooManyGrants,
-        "the account has 100 active grants; give more credits in fewer",
+        f"the account has {GRANTS_PER_ACCOUNT_MAX} active grants; give more credits in fewer",
     ),
     Status.TOO_MANY_SCOPES: (
         errors.TooManyGrants,
-        "the account has grants of 16 different scopes; take one of these",
+        f"the account has active grants of {SCOPES_PER_ACCOUNT_MAX} different scopes; take one of these",
     ),
     Status.BALANCE_OVERFLOW: (errors.BalanceOverflow, "a sum of the account would pass 2^53 credits"),
 }
