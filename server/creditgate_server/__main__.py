@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     if arguments.version:
-        sys.stdout.write(f"creditgate {importlib.import_module('creditgate_server').__version__}\n")
+        sys.stdout.write(f"creditgate {importlib.import_module('creditgate').__version__}\n")
         return ExitCode.DONE
     if arguments.command is None:
         parser.print_help(sys.stderr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from creditgate_server import __version__
+from creditgate import __version__
 from creditgate_server.engine.collector import CollectorSettings
 from creditgate_server.engine.engine import Engine
 from creditgate_server.jobs.sweeper import Sweeper
@@ -58,7 +58,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     """
     async with AsyncExitStack() as stack:
         connections = await _connect(settings, stack)
-        report = await check_store(connections, settings.durability)
+        report = await check_store(connections, settings.durability, is_embedded=settings.redis_url is None)
         ledger = Ledger(connections, _ledger_settings(settings))
         await ledger.prepare()
         metrics = Metrics()

@@ -76,10 +76,9 @@ def parse_listen_address(text: str) -> ListenAddress:
 class ListenFailed(Exception):
     """An address of ours cannot be listened on, most often because another process does."""
 
-    def __init__(self, option: str, address: ListenAddress, problem: str | None) -> None:
-        """Name the setting, its address, and what the system said."""
+    def __init__(self, option: str, address: ListenAddress, problem: str) -> None:
+        """Name the setting, its address, and what the system says of it."""
+        flag = "--" + option.replace("_", "-")
         super().__init__(
-            f"{option}: {address} cannot be listened on ({problem or 'it is taken'}). "
-            f"Stop the process that has it, or give another address with --{option.replace('_', '-')}"
+            f"{option}: cannot listen on {address} ({problem}); stop the process that does, or give another {flag}"
         )
-        self.address = address

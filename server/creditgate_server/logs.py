@@ -54,8 +54,8 @@ def configure_logs(level: LogLevel, form: LogFormat) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        # Looked up for every line, so that redirecting standard error redirects logs.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
     )
     logging.basicConfig(handlers=[_LibraryLines()], level=max(least, logging.WARNING), force=True)
 

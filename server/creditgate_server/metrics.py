@@ -15,7 +15,7 @@ from prometheus_client import (
     start_http_server,
 )
 
-from creditgate_server import __version__
+from creditgate import __version__
 from creditgate_server.listen import ListenFailed, TcpAddress
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ class Metrics:
             registry=self.registry,
         )
         self.errors = Counter(
-            "creditgate_errors", "Calls that failed, by ErrorReason.", ["method", "reason"], registry=self.registry
+            "creditgate_errors",
+            "Calls that failed, by ErrorReason, or CANCELLED where the caller left first.",
+            ["method", "reason"],
+            registry=self.registry,
         )
         self.call_seconds = Histogram(
             "creditgate_call_seconds",
@@ -67,6 +70,9 @@ class Metrics:
         )
         self.sweep_failures = Counter(
             "creditgate_sweep_failures", "Turns of the sweeper that the store broke off.", registry=self.registry
+        )
+        self.open_holds = Gauge(
+            "creditgate_open_holds", "Open holds of the whole store, as of the last turn.", registry=self.registry
         )
         self.sweeper_lag_seconds = Gauge(
             "creditgate_sweeper_lag_seconds",
@@ -114,7 +120,7 @@ def serving_metrics(metrics: Metrics, address: TcpAddress) -> Iterator[TcpAddres
     try:
         server, thread = start_http_server(address.port, address.host, metrics.registry)
     except OSError as error:
-        raise ListenFailed("metrics_listen", address, error.strerror) from error
+        raise ListenFailed("metrics_listen", address, error.strerror or str(error)) from error
     try:
         yield TcpAddress(address.host, server.server_port)
     finally:

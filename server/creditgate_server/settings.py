@@ -106,6 +106,8 @@ def shown(settings: Settings) -> dict[str, str | int | bool | None]:
         values[option.name] = value if value is None or isinstance(value, int) else str(value)
     if settings.redis_url is not None:
         values["redis_url"] = safe_url(settings.redis_url)
+    if settings.metrics_listen is None:
+        values["metrics_listen"] = "off"
     return values
 
 

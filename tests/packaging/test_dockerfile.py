@@ -23,9 +23,7 @@ def test_dockerfile_has_no_lint(dockerfile: Path) -> None:
 
 
 def test_build_context_holds_what_is_copied(dockerfile: Path, root: Path) -> None:
-    admitted = {
-        line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")
-    }
+    admitted = {line[1:] for line in (root / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied = {
         source
         for line in dockerfile.read_text().splitlines()

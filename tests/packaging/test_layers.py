@@ -58,12 +58,8 @@ def test_pure_code_imports_the_standard_library_alone(directory: Path, allowed: 
             ("creditgate_server.engine", "creditgate_server.rpc", "creditgate_server.jobs", "grpc", "google"),
             id="store",
         ),
-        pytest.param(
-            SERVER / "engine", ("creditgate_server.rpc", "creditgate.v1", "grpc", "google"), id="engine"
-        ),
-        pytest.param(
-            SERVER / "jobs", ("creditgate_server.rpc", "creditgate.v1", "grpc", "google"), id="jobs"
-        ),
+        pytest.param(SERVER / "engine", ("creditgate_server.rpc", "creditgate.v1", "grpc", "google"), id="engine"),
+        pytest.param(SERVER / "jobs", ("creditgate_server.rpc", "creditgate.v1", "grpc", "google"), id="jobs"),
     ],
 )
 def test_layers_know_only_those_further_in(directory: Path, forbidden: tuple[str, ...]) -> None:

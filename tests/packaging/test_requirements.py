@@ -27,9 +27,7 @@ class Pin:
 
 def pins(path: Path) -> Iterator[Pin]:
     """Read a requirement file: a logical line is a requirement with its hashes."""
-    without_comments = "\n".join(
-        line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")
-    )
+    without_comments = "\n".join(line for line in path.read_text().splitlines() if not line.lstrip().startswith("#"))
     for line in without_comments.replace("\\\n", " ").splitlines():
         requirement, *hashes = line.split(" --hash=sha256:")
         parsed = Requirement(requirement.strip())
@@ -89,8 +87,7 @@ def test_pins_are_what_the_project_asks_for(path: Path) -> None:
 
 def test_all_run_time_packages_are_tested_in_the_versions_that_are_shipped() -> None:
     shipped, tested = (
-        {pin.name: pin.version for pin in pins(ROOT / "requirements" / name)}
-        for name in ("server.txt", "dev.txt")
+        {pin.name: pin.version for pin in pins(ROOT / "requirements" / name)} for name in ("server.txt", "dev.txt")
     )
 
     assert shipped.items() <= tested.items()

@@ -8,7 +8,6 @@ import os
 import socket
 import stat
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -78,7 +77,7 @@ async def test_a_path_too_long_for_a_socket_puts_it_into_a_private_directory_els
 async def test_a_directory_for_the_socket_that_is_not_ours_is_refused(
     data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", tempfile.mkdtemp(dir="/tmp"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path.parent))
     store = EmbeddedStore(data_dir / ("d" * SOCKET_PATH_BYTES_MAX))
     Path(store.url.removeprefix("unix://")).parent.symlink_to(tmp_path)
     with pytest.raises(StoreDirectoryUnusable, match="not a directory of this user"):

@@ -118,14 +118,13 @@ def _standing_views(standing: Standing) -> Iterator[View]:
             grant.kind,
             grant.remaining,
             grant.held or None,
-            grant.priority or None,
             scope_of(grant.scope),
             grant.effective_time if _is_to_come(grant.effective_time) else None,
             grant.expire_time,
         )
         for grant in standing.grants
     ]
-    headings = ("Grant", "Account", "Kind", "Remaining", "Held", "Priority", "Only for", "From", "Expires")
+    headings = ("Grant", "Account", "Kind", "Remaining", "Held", "Only for", "From", "Expires")
     empty = "none: give some with `creditgate grant`"
     yield Table(headings, rows, title="Grants, in the order in which they burn", empty=empty)
     if len(standing.levels) > 1:

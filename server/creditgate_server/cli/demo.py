@@ -25,9 +25,10 @@ from creditgate_server.cli.documents import Document, document_of, json_of
 from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.failures import CommandFailed
 from creditgate_server.cli.output import Output
-from creditgate_server.cli.store_access import quiet_logs
 from creditgate_server.cli.views import OnProgress, View
 from creditgate_server.listen import ListenFailed, TcpAddress
+from creditgate_server.logs import configure_logs
+from creditgate_server.options import LogFormat, LogLevel
 from creditgate_server.settings import Settings
 from creditgate_server.store.errors import StoreError
 from creditgate_server.verification import Report, verify
@@ -37,6 +38,9 @@ ANY_PORT: Final = TcpAddress("127.0.0.1", 0)
 
 STORE_TIMEOUT_MS: Final = 5_000
 """Server, workers and store share a machine that may be busy, and nobody waits for a single answer."""
+
+CALL_TIMEOUT_S: Final = 10.0
+"""Longest that one call may take, its repetitions included."""
 
 DRAIN_S: Final = 1
 """Somebody who presses Ctrl-C is not kept waiting."""
@@ -67,7 +71,8 @@ def demo(arguments: Namespace, output: Output) -> ExitCode:
     except MessagesUnreadable as error:
         raise CommandFailed(ExitCode.USAGE, str(error)) from error
     plan, notes = make_plan(file.messages)
-    quiet_logs()
+    # That the machine is busy, which warnings are about, is no part of the story.
+    configure_logs(LogLevel.ERROR, LogFormat.CONSOLE)
     try:
         with output.progress("sending") as on_progress:
             outcome = asyncio.run(_perform(plan, choose_examples(file.messages), on_progress))
@@ -98,7 +103,7 @@ async def _on_own_server(plan: Plan, examples: Sequence[str], on_progress: OnPro
             store_timeout_ms=STORE_TIMEOUT_MS,
             drain_s=DRAIN_S,
         )
-        async with serving(settings) as server, Client(str(server.address)) as client:
+        async with serving(settings) as server, Client(str(server.address), timeout_s=CALL_TIMEOUT_S) as client:
             story = Story(client, plan, on_progress)
             started_s = time.monotonic()
             scenes = [scene async for scene in story.play()]

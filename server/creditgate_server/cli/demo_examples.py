@@ -10,7 +10,7 @@ from creditgate.pricing.usage import Encoding
 from creditgate_server.cli.demo_messages import Message
 
 
-class Kind(IntEnum):
+class PriceKind(IntEnum):
     """What a text's price depends on, in the order in which examples are shown."""
 
     PLAIN = 1
@@ -25,18 +25,22 @@ class Kind(IntEnum):
 
 def choose_examples(messages: Iterable[Message]) -> list[str]:
     """Return the first text of each kind that there is."""
-    first: dict[Kind, str] = {}
+    first: dict[PriceKind, str] = {}
     for message in messages:
         first.setdefault(_kind_of(message.text), message.text)
     return [first[kind] for kind in sorted(first)]
 
 
-def _kind_of(text: str) -> Kind:
+def _kind_of(text: str) -> PriceKind:
     counted = count(text)
     if counted.encoding is Encoding.UCS_2:
         if suggest_gsm7(text, counted) is not None:
-            return Kind.TYPOGRAPHIC
-        return Kind.EMOJI if any(character > "\uffff" for character in counted.forced_ucs2) else Kind.OTHER_SCRIPT
+            return PriceKind.TYPOGRAPHIC
+        return (
+            PriceKind.EMOJI
+            if any(character > "\uffff" for character in counted.forced_ucs2)
+            else PriceKind.OTHER_SCRIPT
+        )
     if counted.segments > 1:
-        return Kind.LONG
-    return Kind.PLAIN if text.isascii() else Kind.ACCENTED
+        return PriceKind.LONG
+    return PriceKind.PLAIN if text.isascii() else PriceKind.ACCENTED

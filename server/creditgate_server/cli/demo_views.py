@@ -10,7 +10,7 @@ from creditgate.pricing.usage import Encoding
 from creditgate.terms import DenialReason
 from creditgate_server.cli.demo_plan import ORGANISATION
 from creditgate_server.cli.demo_reconciliation import AccountReport, Reconciliation
-from creditgate_server.cli.demo_story import Kind, Scene, Tally
+from creditgate_server.cli.demo_story import Event, Scene, Tally
 from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, amount, counted, debt
 from creditgate_server.verification import Report
 
@@ -20,14 +20,14 @@ EXCERPT_CHARACTERS: Final = 26
 FORCED_SHOWN: Final = 4
 """How many of the characters that forced UCS-2 are shown."""
 
-TONES: Final[Mapping[Kind, Tone]] = {
-    Kind.GRANTED: Tone.GOOD,
-    Kind.ALLOTTED: Tone.PLAIN,
-    Kind.SENT: Tone.GOOD,
-    Kind.RELEASED: Tone.WARNING,
-    Kind.DENIED: Tone.BAD,
-    Kind.CHARGED: Tone.WARNING,
-    Kind.REPLAYED: Tone.PLAIN,
+TONES: Final[Mapping[Event, Tone]] = {
+    Event.GRANTED: Tone.GOOD,
+    Event.ALLOTTED: Tone.PLAIN,
+    Event.SENT: Tone.GOOD,
+    Event.RELEASED: Tone.WARNING,
+    Event.DENIED: Tone.BAD,
+    Event.CHARGED: Tone.WARNING,
+    Event.REPLAYED: Tone.PLAIN,
 }
 
 ENCODINGS: Final[Mapping[Encoding | None, str]] = {Encoding.GSM_7: "GSM-7", Encoding.UCS_2: "UCS-2", None: ""}
@@ -54,7 +54,7 @@ def story(scenes: Iterable[Scene], tally: Tally) -> Iterator[View]:
     rows: list[tuple[Value, ...]] = []
     for scene in scenes:
         balance = amount(scene.available, bad_when_negative=True)
-        rows.append((Text(scene.kind.value, TONES[scene.kind]), _words(scene), balance))
+        rows.append((Text(scene.event.value, TONES[scene.event]), _words(scene), balance))
         if scene.denial is not None:
             rows.append((None, _shortfall(scene, scene.denial), None))
     yield Table(("Event", "What happened", "Balance"), rows, title="The story")
@@ -139,17 +139,17 @@ def _words(scene: Scene) -> str:
     repaid = f": {scene.debt_repaid:,} repay the debt first" if scene.debt_repaid else ""
     once_more = "paid twice" if scene.messages else "known by its id, not paid twice"
     words = {
-        Kind.GRANTED: f"{scene.account_id} buys {credits_}{repaid}",
-        Kind.ALLOTTED: f"{scene.account_id} may spend {scene.credits:,} of them",
-        Kind.SENT: f"the {messages} of {whose} again, for {credits_}"
+        Event.GRANTED: f"{scene.account_id} buys {credits_}{repaid}",
+        Event.ALLOTTED: f"{scene.account_id} may spend {scene.credits:,} of them",
+        Event.SENT: f"the {messages} of {whose} again, for {credits_}"
         if scene.denied_before
         else f"{messages} of {whose} for {credits_}",
-        Kind.RELEASED: f"{counted(scene.messages, 'send')} failed: {credits_} given back, then sent again",
-        Kind.DENIED: f"{messages} of {scene.account_id}: {scene.denial.reason.name if scene.denial else ''}",
-        Kind.CHARGED: f"{replies} for {credits_}: inbound is never stopped",
-        Kind.REPLAYED: f"one of these again: {once_more}",
+        Event.RELEASED: f"{counted(scene.messages, 'send')} failed: {credits_} given back, then sent again",
+        Event.DENIED: f"{messages} of {scene.account_id}: {scene.denial.reason.name if scene.denial else ''}",
+        Event.CHARGED: f"{replies} for {credits_}: inbound is never stopped",
+        Event.REPLAYED: f"one of these again: {once_more}",
     }
-    return words[scene.kind]
+    return words[scene.event]
 
 
 def _shortfall(scene: Scene, denial: Denial) -> str:

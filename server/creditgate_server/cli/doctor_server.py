@@ -133,7 +133,7 @@ async def _store_checks(settings: Settings) -> list[Check]:
 async def _look_at_store(settings: Settings) -> list[Check]:
     url = settings.redis_url or EmbeddedStore(settings.data_dir).url
     async with connected(url, reply_timeout_s=REPLY_TIMEOUT_S) as connections:
-        report = await check_store(connections, settings.durability)
+        report = await check_store(connections, settings.durability, is_embedded=settings.redis_url is None)
         clock = await _clock(connections)
     found = f"{report.product} {report.version} at {connections.name} keeps durability {settings.durability}"
     warnings = [Check("store", Status.WARNING, each) for each in report.warnings]

@@ -34,6 +34,9 @@ PIPE_WIDTH: Final = 10_000
 COLUMN_GAP: Final = 2
 """Blanks between two columns."""
 
+PROSE_WIDTH_LEAST: Final = 24
+"""What a column of prose may be narrowed to, though that breaks longer words, such as paths."""
+
 _NUMBER: Final = re.compile(r"(-?[0-9,]+)?")
 
 
@@ -75,12 +78,14 @@ class _Column:
     texts: tuple[RichText, ...]
     is_numeric: bool
     is_prose: bool
-    """Whether a text may be broken between its words; ids, amounts and times stay whole."""
+    """Whether a text may be broken, between its words if it can be; ids, amounts and times stay whole."""
 
     @property
     def least_width(self) -> int:
         texts = [self.heading, *(text.plain for text in self.texts)]
-        return max(map(cell_len, " ".join(texts).split() if self.is_prose else texts))
+        if not self.is_prose:
+            return max(map(cell_len, texts))
+        return min(PROSE_WIDTH_LEAST, max(map(cell_len, " ".join(texts).split())))
 
 
 def _draw_facts(console: Console, rows: Iterable[tuple[str, RichText]]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import structlog
 
 from creditgate_server.store.errors import StoreError
+from creditgate_server.store.ledger import Due
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -40,8 +41,8 @@ class DueLedger(Protocol):
 
     partitions: int
 
-    async def due(self, partition: int, count: int) -> tuple[list[str], int]:
-        """Return up to `count` organisations with anything due, and by how many ms the latest is late."""
+    async def due(self, partition: int, count: int) -> Due:
+        """Return what is due of a partition, up to `count` organisations."""
         ...
 
     async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
@@ -72,8 +73,9 @@ class Sweeper:
 
     async def sweep_all(self) -> None:
         """Take one turn over all partitions. Raises StoreError."""
-        lags_ms = [await self._sweep_partition(partition) for partition in range(self._ledger.partitions)]
-        self._metrics.sweeper_lag_seconds.set(max(lags_ms, default=0) / 1000)
+        found = [await self._sweep_partition(partition) for partition in range(self._ledger.partitions)]
+        self._metrics.sweeper_lag_seconds.set(max(due.lag_ms for due in found) / 1000)
+        self._metrics.open_holds.set(sum(due.open_holds for due in found))
 
     async def _run(self) -> None:
         """Take a turn an interval, whatever befalls: a store that is away comes back, and a defect must be seen."""
@@ -88,13 +90,13 @@ class Sweeper:
                 self._metrics.sweep_failures.inc()
                 _log.error("sweep_failed", exception=error)
 
-    async def _sweep_partition(self, partition: int) -> int:
-        """Sweep what is due of a partition; return by how many ms it was late."""
-        roots, lag_ms = await self._ledger.due(partition, ROOTS_MAX)
-        for root_id in roots:
+    async def _sweep_partition(self, partition: int) -> Due:
+        """Sweep what is due of a partition, and return what was."""
+        due = await self._ledger.due(partition, ROOTS_MAX)
+        for root_id in due.roots:
             for _ in range(SWEEPS_MAX):
                 ended, more = await self._ledger.sweep(root_id, SWEEP_MAX)
                 self._metrics.swept.inc(ended)
                 if not more:
                     break
-        return lag_ms
+        return due

@@ -122,8 +122,10 @@ class Call:
         self._calls.begun()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """End, in whatever way."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End, in whatever way; a call that is cancelled has lost its caller, by its deadline for one."""
+        if kind is asyncio.CancelledError:
+            self._calls.metrics.errors.labels(self._method, "CANCELLED").inc()
         self._calls.ended()
 
     def answered(self, outcome: object) -> None:

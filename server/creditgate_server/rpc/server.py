@@ -86,20 +86,37 @@ async def serving_calls(
 
 
 def _bind(server: grpc.aio.Server, address: ListenAddress) -> ListenAddress:
-    if isinstance(address, UnixAddress):
-        _refuse_living_socket(address)
+    if isinstance(address, UnixAddress) and _is_listened_on(address):
+        # gRPC would take the name away from whoever listens, without a word.
+        raise ListenFailed("listen", address, "another process does")
     try:
         port = server.add_insecure_port(str(address))
     except RuntimeError as error:
-        raise ListenFailed("listen", address, None) from error
+        raise ListenFailed("listen", address, _why_not(address)) from error
     return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
 
 
-def _refuse_living_socket(address: UnixAddress) -> None:
-    """Raise ListenFailed where somebody listens on a socket: gRPC would take its name away without a word."""
+def _is_listened_on(address: UnixAddress) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(address.path)
         except OSError:
-            return
-    raise ListenFailed("listen", address, None)
+            return False
+    return True
+
+
+def _why_not(address: ListenAddress) -> str:
+    """Ask the system why an address cannot be listened on; gRPC does not pass its words on."""
+    place: str | tuple[str, int]
+    if isinstance(address, UnixAddress):
+        family, place = socket.AF_UNIX, address.path
+    else:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        place = (address.host, address.port)
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            return error.strerror or str(error)
+    return "the system does not say why"

@@ -38,8 +38,12 @@ class StoreReport:
     warnings: tuple[str, ...]
 
 
-async def check_store(connections: StoreConnections, durability: Durability) -> StoreReport:
+async def check_store(
+    connections: StoreConnections, durability: Durability, *, is_embedded: bool = False
+) -> StoreReport:
     """Look at a store's version, role, eviction, rights and persistence before it is used; change nothing.
+
+    Nobody can set the memory of an embedded store, so nobody is advised to.
 
     Raises StoreUnfit, which lists all that is wrong and how to mend it, and StoreUnreachable or
     OutcomeUnknown when the store does not answer.
@@ -62,7 +66,7 @@ async def check_store(connections: StoreConnections, durability: Durability) -> 
     return StoreReport(
         product="valkey" if is_valkey else "redis",
         version=information["valkey_version" if is_valkey else "redis_version"],
-        warnings=tuple(_warnings(information, settings, durability)),
+        warnings=tuple(_warnings(information, settings, durability, is_embedded=is_embedded)),
     )
 
 
@@ -124,10 +128,14 @@ def _fsync_problems(information: Mapping[str, str], settings: Mapping[str, str |
 
 
 def _warnings(
-    information: Mapping[str, str], settings: Mapping[str, str | None], durability: Durability
+    information: Mapping[str, str],
+    settings: Mapping[str, str | None],
+    durability: Durability,
+    *,
+    is_embedded: bool,
 ) -> Iterator[str]:
     if durability is Durability.MEMORY:
         shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
         yield f"durability memory: a crash may lose answered decisions ({shown or 'CONFIG GET is barred'})"
-    if information.get("maxmemory") == "0":
+    if information.get("maxmemory") == "0" and not is_embedded:
         yield "maxmemory is 0: the store grows until its machine has no memory left; set a bound"

@@ -60,6 +60,15 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Organisations of a partition with anything due, the latest first; how late that is, and all holds open there."""
+
+    roots: tuple[str, ...]
+    lag_ms: int
+    open_holds: int
+
+
+@dataclass(frozen=True, slots=True)
 class JournalEntry:
     """What one operation did. `effects`: per account its id, `seq`, and the values of `work.journal` after it."""
 
@@ -144,14 +153,14 @@ class Ledger:
                 replies[at] = records.unpack(answers[position]) if isinstance(answers, list) else _error(answers)
         return replies
 
-    async def due(self, partition: int, count: int) -> tuple[list[str], int]:
-        """Return up to `count` organisations with anything due, the latest first, and by how many ms it is late."""
+    async def due(self, partition: int, count: int) -> Due:
+        """Return what is due of a partition, up to `count` organisations."""
         key = keys.partition_key(partition)
         (reply,) = await self.send([Request(key, Lane.READ, "due", records.pack(count))])
         if isinstance(reply, StoreError):
             raise reply
-        _, roots, lag_ms = reply
-        return roots, lag_ms
+        _, roots, lag_ms, open_holds = reply
+        return Due(tuple(roots), lag_ms, open_holds)
 
     async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
         """End up to `count` things that are due of an organisation; return how many, and whether more are due."""

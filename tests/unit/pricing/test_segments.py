@@ -212,9 +212,9 @@ def test_agrees_with_an_independent_calculator_on_mixed_alphabets(body: str) -> 
 
 
 def test_agrees_with_an_independent_calculator_on_real_texts() -> None:
-    file = os.environ.get("CREDITGATE_SMS_FILE")
+    file = os.environ.get("CREDITGATE_TEST_SMS_FILE")
     if not file:
-        pytest.skip("CREDITGATE_SMS_FILE is not set: no real texts to compare segments on")
+        pytest.skip("CREDITGATE_TEST_SMS_FILE is not set: no real texts to compare segments on")
     with Path(file).open(encoding="utf-8", newline="") as lines:
         bodies = [row[-1] for row in csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if row]
 

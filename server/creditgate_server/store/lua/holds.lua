@@ -20,7 +20,7 @@ end
 function holds.open(w, root_id, id, leaf, hold)
   hold.dirty = true
   w.holds[w.prefix .. "h:" .. root_id .. "|" .. id] = hold
-  leaf.c.open_holds = leaf.c.open_holds + 1
+  leaf.c.open_holds, w.opened = leaf.c.open_holds + 1, w.opened + 1
   leaf.dirty = true
   work.touch(w, leaf)
   due.schedule(w, root_id, "h" .. leaf.id .. "|" .. id, hold.expire_ms)
@@ -48,7 +48,7 @@ function holds.settle(w, root_id, id, hold, credits, state, settled_by)
   if overage > 0 then
     for _, draw in ipairs(usage.charge(w, pots, overage, "overage")) do draws[#draws + 1] = draw end
   end
-  leaf.c.open_holds = leaf.c.open_holds - 1
+  leaf.c.open_holds, w.opened = leaf.c.open_holds - 1, w.opened - 1
   leaf.dirty = true
   count_usage(leaf, credits)
   hold.state, hold.settle_ms, hold.settled_by, hold.draws, hold.labels = state, w.now, settled_by, draws, {}

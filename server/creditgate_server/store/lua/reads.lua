@@ -134,12 +134,13 @@ function reads.list_holds(w, args)
   return { "OK", page, 0, "" }
 end
 
--- due: roots of this partition with anything due by now, the earliest first, and how late the first is.
+-- due: roots of this partition with anything due by now, the earliest first, how late the first is, and how many holds are open.
 -- ARGS: count
--- RETURNS: OK roots lag_ms
+-- RETURNS: OK roots lag_ms open_holds
 function reads.due(w, args)
   local found = call("ZRANGE", w.prefix .. "due", "-inf", w.now, "BYSCORE", "LIMIT", 0, min(args[1], reads.PAGE_MAX), "WITHSCORES")
   local roots = {}
   for i = 1, #found, 2 do roots[#roots + 1] = found[i] end
-  return { "OK", roots, #roots > 0 and w.now - tonumber(found[2]) or 0 }
+  local lag_ms = #roots > 0 and w.now - tonumber(found[2]) or 0
+  return { "OK", roots, lag_ms, tonumber(call("GET", w.prefix .. "open") or 0) }
 end

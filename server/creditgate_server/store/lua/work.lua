@@ -12,7 +12,7 @@ function work.open(keys, argv)
   return {
     prefix = prefix, now = now, journal_length = journal_length, settled_ttl_ms = settled_ttl_ms,
     expired_ttl_ms = expired_ttl_ms, charge_ttl_ms = charge_ttl_ms,
-    accounts = {}, loaded = {}, holds = {}, touched = {}, entries = {},
+    accounts = {}, loaded = {}, holds = {}, touched = {}, entries = {}, opened = 0,
   }
 end
 
@@ -196,6 +196,7 @@ function work.save(w)
     for id, record in pairs(ids) do call("HSET", key, id, record) end
   end
   save_due(w)
+  if w.opened ~= 0 then call("INCRBY", w.prefix .. "open", w.opened) end
   for _, entry in ipairs(w.entries) do
     call("XADD", w.prefix .. "j", "MAXLEN", "~", w.journal_length, "*", "e", entry)
   end

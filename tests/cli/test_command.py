@@ -1,0 +1,253 @@
+"""What all commands share: the grammar, the exit status, and one line for what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from creditgate import __version__, errors
+from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.failures import exit_code_of, how_to_repeat, line_of
+from creditgate_server.cli.parser import make_parser
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Command, RunningServer
+
+
+def parsers(parser: ArgumentParser, name: str = "creditgate") -> Iterator[tuple[str, ArgumentParser]]:
+    """Name every command and action with its parser."""
+    yield name, parser
+    for action in parser._actions:  # noqa: SLF001 (argparse tells nobody else)
+        if isinstance(action, _SubParsersAction):
+            for word, inner in action.choices.items():
+                yield from parsers(inner, f"{name} {word}")
+
+
+ALL = dict(parsers(make_parser()))
+
+
+@pytest.fixture
+def nobody_s_address() -> Iterator[str]:
+    """An address where nobody listens, and nobody can: the port is bound, and that is all."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{holder.getsockname()[1]}"
+
+
+def test_every_command_has_a_function_that_runs_it() -> None:
+    handlers = {name: parser.get_default("handler") for name, parser in ALL.items() if name != "creditgate"}
+
+    for name, handler in handlers.items():
+        module, function = handler.split(":")
+        assert callable(getattr(importlib.import_module(f"creditgate_server.cli.{module}"), function)), name
+
+
+def test_every_command_offers_json() -> None:
+    without = [name for name, parser in ALL.items() if "  --json " not in parser.format_help()]
+
+    assert without == ["creditgate"]
+
+
+def test_all_commands_that_are_promised_exist() -> None:
+    promised = (
+        "serve demo quote reserve commit release charge grant grants balance accounts holds rates verify health doctor"
+    )
+
+    assert {f"creditgate {word}" for word in promised.split()} <= ALL.keys()
+
+
+def test_help_tells_every_exit_status() -> None:
+    lines = make_parser().format_help().partition("exit status:")[2].splitlines()
+    told = {int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()}
+
+    assert told == set(ExitCode) - {ExitCode.INTERRUPTED}
+
+
+def test_help_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+    for name, parser in ALL.items():
+        too_long = [line for line in parser.format_help().splitlines() if len(line) > 80]
+        assert too_long == [], name
+
+
+def test_tells_its_version(run: Command) -> None:
+    assert run("--version").out == f"creditgate {__version__}\n"
+
+
+def test_no_command_is_a_usage_error_that_shows_what_there_is(run: Command) -> None:
+    ran = run()
+
+    assert (ran.status, ran.out) == (2, "")
+    assert "balance" in ran.err
+
+
+@pytest.mark.parametrize(
+    "words", [("blance", "acme"), ("balance",), ("balance", "acme", "--jsn"), ("balance", "a", "b")]
+)
+def test_a_misspelt_command_is_a_usage_error(run: Command, words: tuple[str, ...]) -> None:
+    assert run(*words).status == 2
+
+
+def test_options_may_stand_before_and_behind_an_action(ask: Command, funded: str) -> None:
+    before = ask("accounts", "--json", "show", funded)
+    behind = ask("accounts", "show", funded, "--json")
+
+    assert before.document == behind.document
+
+
+def test_no_server_is_said_in_one_line(run: Command, nobody_s_address: str) -> None:
+    ran = run("reserve", "acme", "--body", "hello", "--target", nobody_s_address)
+
+    assert (ran.status, ran.out) == (3, "")
+    assert ran.err.startswith(
+        f"creditgate: no Creditgate server at {nobody_s_address}: start one with `creditgate serve`"
+    )
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_failure_is_a_document_where_json_was_asked_for(run: Command, nobody_s_address: str) -> None:
+    ran = run("balance", "acme", "--target", nobody_s_address, "--json")
+
+    assert ran.status == 3
+    assert ran.document["error"]["code"] == "UNAVAILABLE"
+
+
+def test_a_server_that_does_not_answer_in_time_is_unreachable(run: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        ran = run("grant", "acme", "5", "--target", target, "--timeout", "1s", "--id", "order-1")
+
+    assert ran.status == 3
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_health_of_a_server_that_serves(ask: Command) -> None:
+    ran = ask("health", "--json")
+
+    assert ran.status == 0
+    assert ran.document["status"] == "SERVING"
+
+
+def test_health_of_no_server_exits_1(run: Command, nobody_s_address: str) -> None:
+    ran = run("health", "--target", nobody_s_address, "--json")
+
+    assert ran.status == 1
+    assert ran.document == {"target": nobody_s_address, "status": "UNKNOWN"}
+
+
+def test_target_is_the_flag_before_the_environment(
+    ask: Command, nobody_s_address: str, monkeypatch: pytest.MonkeyPatch, server: RunningServer
+) -> None:
+    monkeypatch.setenv("CREDITGATE_TARGET", nobody_s_address)
+
+    assert ask("health").status == 1
+    assert ask("health", "--target", server.target).status == 0
+
+
+def test_an_unknown_outcome_tells_how_to_learn_it() -> None:
+    arguments = make_parser().parse_args(["grant", "acme", "5", "--expires", "2026-12-31"])
+    arguments.operation_id = "order-1"
+
+    hint = how_to_repeat(arguments, errors.OutcomeUnknown("lost"))
+
+    assert hint.endswith("--id order-1 --expires 2026-12-31T00:00:00Z")
+    repeated = make_parser().parse_args(["grant", "acme", "5", *hint.partition(" with ")[2].split()])
+    assert repeated.expires == arguments.expires
+
+
+@pytest.mark.parametrize("failure", [errors.Unavailable("no effect"), errors.IdReused("other content")])
+def test_a_known_outcome_needs_no_hint(failure: errors.CallFailed) -> None:
+    assert how_to_repeat(Namespace(operation_id="order-1"), failure) == ""
+
+
+def test_a_defect_of_the_server_is_named_by_its_request() -> None:
+    failure = errors.InternalError("a defect", reason="INTERNAL", metadata={"request_id": "0192f3c1"})
+
+    assert exit_code_of(failure) == 4
+    assert "0192f3c1" in line_of(failure)
+
+
+def test_a_store_that_is_down_is_no_unreachable_server() -> None:
+    assert exit_code_of(errors.Unavailable("no store", reason="STORE_UNREACHABLE")) == 4
+
+
+def test_a_reader_that_leaves_early_leaves_no_traceback(server: RunningServer) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "creditgate_server", "accounts", "--json", "--target", server.target],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+    )
+    os.close(writer)
+
+    assert process.communicate()[1] == b""
+
+
+def test_interrupting_tells_how_to_learn_the_outcome() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = f"127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "creditgate_server", "grant", "acme", "5", "--target", target, "--id", "order-1"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with silent.accept()[0]:  # it asks, so it is beyond its start
+            process.send_signal(signal.SIGINT)
+            error = process.communicate()[1]
+
+    assert process.returncode == 130
+    assert error.splitlines() == ["creditgate: interrupted; to learn whether it was done, repeat it with --id order-1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "packages"),
+    [
+        (["--help"], {"grpc", "rich", "redis", "asyncio", "google"}),
+        (["balance", "acme", "--json", "--target", "127.0.0.1:1"], {"rich", "redis", "structlog", "yaml", "uvloop"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(words: list[str], packages: set[str]) -> None:
+    code = f"""
+import sys
+from creditgate_server.__main__ import main
+try:
+    main({words!r})
+finally:
+    print("imported:", *({packages!r} & sys.modules.keys()))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout
+
+    assert out.splitlines()[-1] == "imported:"
+
+
+def test_without_rich_all_is_json(server: RunningServer, without_packages: Callable[..., list[str]]) -> None:
+    ran = subprocess.run(
+        without_packages("rich", "accounts", "list", "--target", server.target),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert ran.stdout.startswith("{")
+
+
+@pytest.mark.parametrize("words", [("rates", "check", "card.yaml"), ("verify",), ("serve",), ("demo",)])
+def test_what_needs_the_server_s_packages_says_what_to_install(
+    words: tuple[str, ...], without_packages: Callable[..., list[str]]
+) -> None:
+    ran = subprocess.run(without_packages("redis yaml", *words), capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 4
+    assert "pip install 'creditgate[server]'" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

@@ -1,0 +1,95 @@
+"""JSON answers are the interface's messages: its field names, amounts as numbers, enums without their prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, cast
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from creditgate import _responses
+from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, rate_cards_pb2
+from creditgate_server.cli.documents import document_of, json_of
+
+
+def filled(message: Message) -> Message:
+    """Set every field of a message, and of those within it."""
+    if isinstance(message, Timestamp):
+        message.seconds = 1
+        return message
+    for field in message.DESCRIPTOR.fields:
+        value = getattr(message, field.name)
+        if field.message_type is None:
+            one = "A" if field.cpp_type == FieldDescriptor.CPPTYPE_STRING else 1
+            if field.is_repeated:
+                value.append(one)
+            else:
+                setattr(message, field.name, one)
+        elif field.message_type.GetOptions().map_entry:
+            value["key"] = "value"
+        else:
+            filled(value.add() if field.is_repeated else value)
+    return message
+
+
+def canonical(message: Message) -> object:
+    """The JSON form that protobuf defines, with amounts as numbers and enums without their prefix."""
+    written = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    return adapted(written, cast("Descriptor", message.DESCRIPTOR))
+
+
+def adapted(written: object, kind: Descriptor) -> object:
+    """Adapt a written message; a time, say, is written as a text and stays one."""
+    if not isinstance(written, dict) or kind.GetOptions().map_entry:
+        return written
+    return {name: adapted_field(entry, kind.fields_by_name[name]) for name, entry in written.items()}
+
+
+def adapted_field(written: object, field: FieldDescriptor) -> object:
+    if isinstance(written, list):
+        return [adapted_field(entry, field) for entry in written]
+    if field.message_type is not None:
+        return adapted(written, field.message_type)
+    if field.enum_type is not None:
+        prefix = field.enum_type.values_by_number[0].name.removesuffix("UNSPECIFIED")
+        return str(written).removeprefix(prefix)
+    return int(str(written)) if field.cpp_type == FieldDescriptor.CPPTYPE_INT64 else written
+
+
+@pytest.mark.parametrize(
+    ("message", "read"),
+    [
+        pytest.param(authorization_pb2.QuoteResponse(), _responses.quoted, id="quote"),
+        pytest.param(authorization_pb2.ReserveResponse(), _responses.reserved, id="reserve"),
+        pytest.param(authorization_pb2.CommitResponse(), _responses.committed, id="commit"),
+        pytest.param(authorization_pb2.ReleaseResponse(), _responses.released, id="release"),
+        pytest.param(authorization_pb2.ChargeResponse(), _responses.charged, id="charge"),
+        pytest.param(authorization_pb2.GetReservationResponse().reservation, _responses.reservation, id="hold"),
+        pytest.param(accounts_pb2.CreateAccountResponse(), _responses.created_account, id="create account"),
+        pytest.param(accounts_pb2.AccountSummary(), _responses.account_summary, id="account in a list"),
+        pytest.param(accounts_pb2.GetBalanceResponse(), _responses.standing, id="balance"),
+        pytest.param(credits_pb2.GrantResponse(), _responses.granted, id="grant"),
+        pytest.param(rate_cards_pb2.PutRateCardResponse(), _responses.stored_rate_card, id="put rate card"),
+        pytest.param(rate_cards_pb2.RateCardSummary(), _responses.rate_card_summary, id="rate card in a list"),
+    ],
+)
+def test_a_document_is_the_message(message: Message, read: Callable[[Any], object]) -> None:
+    filled(message)
+
+    assert document_of(read(message)) == canonical(message)
+
+
+def test_times_are_in_utc_whatever_zone_they_have() -> None:
+    noon = datetime(2026, 12, 31, 12, 0, tzinfo=UTC)
+
+    assert json_of(noon) == json_of(noon.astimezone(timezone(timedelta(hours=9)))) == "2026-12-31T12:00:00Z"
+
+
+def test_what_is_no_record_has_no_document() -> None:
+    with pytest.raises(TypeError, match="object"):
+        document_of(object())

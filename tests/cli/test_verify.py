@@ -1,0 +1,118 @@
+"""`verify`: whatever runs or does not, the whole store is read, and what does not add up is named."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from creditgate_server.cli import tables
+from creditgate_server.cli.verify import report_document, report_views
+from creditgate_server.credit.invariants import Breach
+from creditgate_server.store.connections import StoreConnections
+from creditgate_server.store.embedded import EmbeddedStore
+from creditgate_server.verification import Report
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Command, RunningServer
+
+    Serve = Callable[..., RunningServer]
+
+
+@pytest.fixture
+def busy(serve: Serve, run: Command, organisation: str, monkeypatch: pytest.MonkeyPatch) -> RunningServer:
+    """A server of the test's own, with an organisation that holds credits."""
+    server = serve()
+    monkeypatch.setenv("CREDITGATE_TARGET", server.target)
+    run("accounts", "create", organisation)
+    run("grant", organisation, "100")
+    run("reserve", organisation, "--segments", "3", "--id", "msg-1")
+    return server
+
+
+def test_a_running_server_s_store_is_conserved(busy: RunningServer, command: Command) -> None:
+    ran = command("verify", "--data-dir", str(busy.data_dir), "--json")
+
+    assert ran.status == 0
+    read = {name: ran.document[name] for name in ("conserved", "accounts", "grants", "open_holds", "breaches")}
+    assert read == {"conserved": True, "accounts": 1, "grants": 1, "open_holds": 1, "breaches": []}
+
+
+def test_a_stopped_server_s_store_is_conserved(busy: RunningServer, command: Command) -> None:
+    busy.process.terminate()
+    assert busy.process.wait() == 0
+
+    ran = command("verify", DATA_DIR=str(busy.data_dir))
+
+    assert ran.status == 0
+    assert ran.out.startswith("conserved: 1 account, 1 grant, 1 open hold, ")
+
+
+async def test_a_hold_that_was_lost_is_found(busy: RunningServer, command: Command, organisation: str) -> None:
+    url = EmbeddedStore(busy.data_dir).url
+    connections = StoreConnections(url)
+    (keys,) = await connections.execute([("KEYS", "cg:*:h:*")])
+    assert isinstance(keys, list)
+    await connections.execute([("DEL", *keys)])
+    await connections.close()
+
+    ran = command("verify", "--redis-url", url, "--json")
+
+    assert ran.status == 1
+    breaches = ran.document["breaches"]
+    assert {breach["account_id"] for breach in breaches} == {organisation}
+    assert {"found": 3, "expected": 0}.items() <= next(
+        each for each in breaches if "reserved" in each["invariant"]
+    ).items()
+    assert organisation in ran.err
+
+
+def test_a_breach_names_account_grant_and_amounts() -> None:
+    report = Report(breaches=[Breach("acme/field", "invoice-7", "amount = remaining + held", 1100, 1000)])
+    report.unsettled.append("busy")
+    console = Console(file=io.StringIO(), width=200)
+
+    tables.draw(console, report_views(report))
+
+    assert isinstance(console.file, io.StringIO)
+    for word in ("NOT CONSERVED", "acme/field", "invoice-7", "1,100", "1,000", "busy changed too fast"):
+        assert word in console.file.getvalue()
+    document = report_document(report)
+    assert document["conserved"] is False
+    assert document["breaches"] == [
+        {
+            "account_id": "acme/field",
+            "grant_id": "invoice-7",
+            "invariant": "amount = remaining + held",
+            "found": 1100,
+            "expected": 1000,
+        }
+    ]
+
+
+def test_a_directory_without_a_store_is_not_made_one(command: Command, tmp_path: Path) -> None:
+    ran = command("verify", "--data-dir", str(tmp_path / "none"))
+
+    assert ran.status == 2
+    assert "there is no store in" in ran.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_store_that_cannot_be_reached_is_an_error(command: Command) -> None:
+    ran = command("verify", "--redis-url", "redis://:secret@127.0.0.1:1")
+
+    assert ran.status == 4
+    assert "cannot be reached" in ran.err
+    assert "secret" not in ran.err
+
+
+def test_a_misspelt_setting_stops_it(command: Command) -> None:
+    ran = command("verify", DATA_DIRECTORY="/nowhere")
+
+    assert ran.status == 2
+    assert "CREDITGATE_DATA_DIRECTORY" in ran.err
+    assert "CREDITGATE_DATA_DIR may be meant" in ran.err

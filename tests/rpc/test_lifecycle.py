@@ -1,0 +1,281 @@
+"""How a server starts, says what it is, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from creditgate.v1 import authorization_pb2
+
+if TYPE_CHECKING:
+    from tests.rpc.conftest import Api, ServerProcess
+
+    Start = Callable[..., ServerProcess]
+    Connect = Callable[[ServerProcess], Api]
+
+PATIENCE_S = 20.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition that must come true."""
+    end_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def events(server: ServerProcess) -> list[dict[str, Any]]:
+    """Read what a server has logged so far."""
+    return [json.loads(line) for line in server.output if line.startswith("{")]
+
+
+def said(server: ServerProcess, event: str) -> bool:
+    return any(line["event"] == event for line in events(server))
+
+
+def metric(server: ServerProcess, name: str) -> float:
+    """Read one of a server's metrics, which it must serve."""
+    until(lambda: any(line.startswith("  metrics") for line in server.output))
+    address = next(line.split()[-1] for line in server.output if line.startswith("  metrics"))
+    with urllib.request.urlopen(address) as answer:
+        shown = answer.read().decode()
+    return float(next(line.split()[-1] for line in shown.splitlines() if line.startswith(f"{name} ")))
+
+
+@contextmanager
+def frozen_store(server: ServerProcess) -> Iterator[None]:
+    """Keep a server's store, and so its calls, from going on."""
+    pid = next(line["pid"] for line in events(server) if line["event"] == "store_started")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+class Caller(threading.Thread):
+    """A call under way; `result` is its answer or its error, once joined."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._call = call
+        self.result: object = None
+
+    def run(self) -> None:
+        """Call."""
+        try:
+            self.result = self._call()
+        except grpc.RpcError as error:
+            self.result = error
+
+
+def test_a_server_greets_with_its_address_its_store_and_its_metrics(start: Start) -> None:
+    server = start(DURABILITY="fsync", METRICS_LISTEN="127.0.0.1:0")
+
+    assert metric(server, "creditgate_store_up") == 1
+    assert metric(server, 'creditgate_call_seconds_count{method="Reserve"}') == 0
+    assert metric(server, "creditgate_sweeper_lag_seconds") == 0
+    greeting = "".join(server.output)
+    assert f"serves on {server.target}" in greeting
+    assert str(server.data_dir) in greeting
+    assert "every decision is on disk before it is answered" in greeting
+
+
+def test_the_command_line_tunes_grpc_before_it_is_loaded() -> None:
+    code = """
+import importlib, os, sys
+class Witness:
+    def find_spec(self, name, *_):
+        if name == "grpc":
+            print(os.environ.get("GRPC_EXPERIMENTS"))
+sys.meta_path.insert(0, Witness())
+import creditgate_server.__main__
+assert "grpc" not in sys.modules
+importlib.import_module("creditgate_server.cli.serve")
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "GRPC_EXPERIMENTS"}
+
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
+
+    assert done.stdout.split() == ["-event_engine_listener"]
+
+
+def test_memory_durability_is_said_loudly(start: Start) -> None:
+    server = start(DURABILITY="memory")
+
+    until(lambda: any("DURABILITY MEMORY" in line for line in server.output))
+    until(lambda: any(line["event"] == "store_warning" for line in events(server)))
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it(
+    server: ServerProcess, start_failure: Callable[..., Any]
+) -> None:
+    failure = start_failure(LISTEN=server.target)
+
+    assert failure.status == 1
+    assert f"listen: cannot listen on {server.target} (Address already in use)" in failure.output
+    assert "--listen" in failure.output
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("unix:/no/such/directory/cg.sock", "No such file or directory"),
+        (f"unix:/tmp/{'x' * 120}.sock", "path too long"),
+        ("nowhere.invalid:50051", "Name or service not known"),
+    ],
+)
+def test_an_address_that_cannot_be_is_an_error_that_says_why(
+    address: str, problem: str, start_failure: Callable[..., Any]
+) -> None:
+    failure = start_failure(LISTEN=address, INSECURE="true")
+
+    assert failure.status == 1
+    assert f"listen: cannot listen on {address} (" in failure.output
+    assert problem in failure.output
+
+
+def test_a_metrics_port_that_is_taken_is_an_error_that_names_it(start_failure: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+
+        failure = start_failure(METRICS_LISTEN=address)
+
+    assert failure.status == 1
+    assert f"metrics_listen: cannot listen on {address} (Address already in use)" in failure.output
+
+
+def test_a_data_directory_that_is_taken_is_an_error_that_names_it(
+    server: ServerProcess, start_failure: Callable[..., Any]
+) -> None:
+    failure = start_failure(DATA_DIR=str(server.data_dir))
+
+    assert failure.status == 1
+    assert str(server.data_dir) in failure.output
+
+
+def test_a_unix_socket_serves_and_is_not_taken_away_while_it_does(
+    start: Start, start_failure: Callable[..., Any], connect: Connect, short_directory: Path, organisation: str
+) -> None:
+    address = f"unix:{short_directory}/{organisation}.sock"
+    api = connect(start(LISTEN=address))
+    api.open_account(organisation, 5)
+
+    failure = start_failure(LISTEN=address)
+
+    assert failure.status == 1
+    assert address in failure.output
+    assert api.available(organisation) == 5
+
+
+def test_a_unix_socket_that_nobody_listens_on_is_no_obstacle(
+    start: Start, connect: Connect, short_directory: Path, organisation: str
+) -> None:
+    path = short_directory / f"{organisation}.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+
+    assert connect(start(LISTEN=f"unix:{path}")).is_serving()
+
+
+@pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
+def test_calls_under_way_are_answered_when_a_server_stops(
+    with_signal: signal.Signals, start: Start, connect: Connect, organisation: str
+) -> None:
+    server = start(STORE_TIMEOUT_MS="10000", METRICS_LISTEN="127.0.0.1:0")
+    api = connect(server)
+    api.open_account(organisation, 5)
+    caller = Caller(lambda: api.reserve(organisation, "r"))
+
+    with frozen_store(server):
+        caller.start()
+        until(lambda: metric(server, "creditgate_calls_under_way") == 1)
+        server.process.send_signal(with_signal)
+        until(lambda: said(server, "draining"))
+    caller.join()
+
+    assert isinstance(caller.result, authorization_pb2.ReserveResponse)
+    assert caller.result.credits == 1
+    assert server.process.wait(PATIENCE_S) == 0
+    assert said(server, "stopped")
+
+
+def test_health_says_so_first_when_a_server_stops(start: Start, connect: Connect, organisation: str) -> None:
+    server = start(STORE_TIMEOUT_MS="10000", METRICS_LISTEN="127.0.0.1:0")
+    api = connect(server)
+    watch = api.watch_health()
+    assert next(watch)
+    api.open_account(organisation, 5)
+    caller = Caller(lambda: api.reserve(organisation, "r"))
+
+    with frozen_store(server):
+        caller.start()
+        server.process.send_signal(signal.SIGTERM)
+        assert not next(watch)
+        assert caller.is_alive()
+    caller.join()
+
+
+def test_a_second_signal_stops_at_once(start: Start, connect: Connect, organisation: str) -> None:
+    server = start(STORE_TIMEOUT_MS="60000", DRAIN_S="600", METRICS_LISTEN="127.0.0.1:0")
+    api = connect(server)
+    api.open_account(organisation, 5)
+    caller = Caller(lambda: api.reserve(organisation, "r"))
+
+    with frozen_store(server):
+        caller.start()
+        until(lambda: metric(server, "creditgate_calls_under_way") == 1)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: said(server, "draining"))
+        assert server.stop() == -signal.SIGTERM
+    caller.join()
+
+    assert isinstance(caller.result, grpc.RpcError)
+
+
+def test_no_answered_call_is_lost_when_a_server_stops_under_load(
+    start: Start, connect: Connect, organisation: str, tmp_path: Path
+) -> None:
+    server = start(tmp_path / "data")
+    api = connect(server)
+    api.open_account(organisation, 1_000_000)
+    answered: list[str] = []
+    codes: set[grpc.StatusCode] = set()
+    busy = threading.Barrier(9)
+
+    def load(number: int) -> None:
+        for count in range(1_000_000):
+            if count == 20:
+                busy.wait()
+            try:
+                answered.append(api.reserve(organisation, f"{number}-{count}").reservation_id)
+            except grpc.RpcError as error:
+                codes.add(error.code())
+                return
+
+    threads = [threading.Thread(target=load, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    busy.wait()
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+
+    # gRPC cancels calls that it has received and not handed on yet (grpc/grpc#41785); they have had no effect.
+    assert codes <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+    again = connect(start(tmp_path / "data"))
+    assert again.available(organisation) == 1_000_000 - len(answered)
