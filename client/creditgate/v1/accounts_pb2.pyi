@@ -492,7 +492,9 @@ class GetBalanceResponse(_message.Message):
 
     @_builtins.property
     def grants(self) -> _containers.RepeatedCompositeFieldContainer[Global___GrantBalance]:
-        """The grants in use of the account and of every level above it, leaf first; each level's oldest first."""
+        """The grants in use of the account and of every level above it, leaf first: of each level the wallet's in burn order,
+        the limit's likewise, then those that have not begun or are wholly held.
+        """
 
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelBalance]:

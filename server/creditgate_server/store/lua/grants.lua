@@ -264,6 +264,16 @@ function grants.active_numbers(account)
   return active
 end
 
+-- Return the numbers in a pot's burn order, the next to pay first.
+function grants.burn_order(pot)
+  local numbers = {}
+  for at = 1, #pot.order, codec.ENTRY_SIZE do
+    local _, _, _, number = struct_unpack(codec.ENTRY, pot.order, at)
+    numbers[#numbers + 1] = number
+  end
+  return numbers
+end
+
 -- Start and end the account's grants that are due by a time, and note what comes next, which is returned. Scans the active
 -- grants, a bounded number: those over (ended, or empty with nothing held) live elsewhere.
 function grants.turn(w, account, until_ms)

@@ -30,6 +30,21 @@ function reads.list_accounts(w, args)
   return { "OK", views }
 end
 
+-- Describe an account's active grants: the wallet's in burn order, then the limit's, then those that wait or are only held.
+local function describe_active(w, account, described)
+  local seen = {}
+  local function add(numbers)
+    for _, number in ipairs(numbers) do
+      if not seen[number] then
+        described[#described + 1] = administration.describe_grant(w, account, number, grants.get(w, account, number))
+        seen[number] = true
+      end
+    end
+  end
+  for _, pot in ipairs(account.pots) do add(grants.burn_order(pot)) end
+  add(grants.active_numbers(account))
+end
+
 -- get_standing: the balance, every level, and the active grants of all of them.
 -- ARGS: account
 -- RETURNS: OK balance levels grants | ACCOUNT_NOT_FOUND id | SWEEP root
@@ -42,9 +57,7 @@ function reads.get_standing(w, args)
     levels[i] = { administration.describe(account), account == payer,
       grants.total(account.pots[POT.WALLET]) - c.debt - c.unfunded, c.reserved, c.debt, limit and grants.total(limit) or false,
       c.limit_reserved }
-    for _, number in ipairs(grants.active_numbers(account)) do
-      active[#active + 1] = administration.describe_grant(w, account, number, grants.get(w, account, number))
-    end
+    describe_active(w, account, active)
   end
   return { "OK", administration.balance(lineage), levels, active }
 end
