@@ -40,6 +40,7 @@ CLASS_BY_REASON: Final[Mapping[str, type[errors.CallFailed]]] = {
     "STORE_MISCONFIGURED": errors.StoreMisconfigured,
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "INTERNAL": errors.InternalError,
+    "SHUTTING_DOWN": errors.Unavailable,
 }
 """The class of every reason in `error_reason.proto`."""
 

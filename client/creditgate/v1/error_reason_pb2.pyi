@@ -165,6 +165,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1"}}
     """
+    ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 22
+    """UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect. Remedy: ask
+    again with the same id; another server, or the next one here, will answer.
+
+    Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Every error carries a `google.rpc.ErrorInfo` with domain `creditgate`, with one of these
@@ -314,5 +320,11 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 21
 id, under which the server's log has the cause; asking again with the same id is safe.
 
 Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1"}}
+"""
+ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 22
+"""UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect. Remedy: ask
+again with the same id; another server, or the next one here, will answer.
+
+Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self
+
+import structlog
 
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
@@ -30,6 +33,8 @@ from creditgate_server.store.statuses import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from creditgate.pricing.rules import Rule
     from creditgate_server.engine.collector import CollectorSettings
     from creditgate_server.engine.pricing import Priced
@@ -51,6 +56,8 @@ CARD_IDS_MAX: Final = 100_000
 
 WATCH_INTERVAL_S: Final = 0.5
 """How often the store is asked whether it answers: a new rate card serves everywhere, and health follows, so soon."""
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 ALL_HELD: Final = -1
 """What `commit` in the store takes for all that is held."""
@@ -291,15 +298,24 @@ class Engine:
         return await self._do(Lane.READ, name, records.pack(account_id, *args), _Read(account_id))
 
     async def _follow_store(self) -> None:
-        """Learn whether the store answers, and which rate cards other sidecars have added."""
+        """Learn whether the store takes writes, and which rate cards other sidecars have added."""
         while True:
             await asyncio.sleep(WATCH_INTERVAL_S)
             try:
+                await self.ledger.probe()
                 await self.cards.refresh()
-            except StoreError:
-                self._available = False
+            except StoreError as error:
+                self._see(available=False, store_error=str(error))
+            except Exception as error:  # noqa: BLE001 (a card that cannot be read, say: nobody else would look at it)
+                self._see(available=False, exception=error)
             else:
-                self._available = True
+                self._see(available=True)
+
+    def _see(self, *, available: bool, **why: object) -> None:
+        """Note whether the store is of use, and log when that changes."""
+        if available != self._available:
+            _log.log(logging.INFO if available else logging.ERROR, "store_back" if available else "store_lost", **why)
+        self._available = available
 
     async def _actual_credits(self, operation: ask.Commit) -> int:
         """Return the credits to capture, -1 for all that is held; another size is priced by the hold's frozen rate."""

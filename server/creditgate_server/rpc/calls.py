@@ -19,7 +19,7 @@ from creditgate_server.credit.outcomes import Authorization
 from creditgate_server.credit.terms import Decision
 from creditgate_server.engine.failures import ids_of
 from creditgate_server.logs import LineBudget
-from creditgate_server.rpc.errors import REQUEST_ID_KEY
+from creditgate_server.rpc.errors import REQUEST_ID_KEY, ShuttingDown
 from creditgate_server.rpc.ids import new_request_id
 from creditgate_server.store.errors import StoreError
 
@@ -37,6 +37,12 @@ TRACE_KEY: Final = "traceparent"
 
 TRACE_CHARACTERS_MAX: Final = 64
 """Its version 00 has 55."""
+
+QUIET_S: Final = 0.1
+"""When no call has come for so long, gRPC holds none back."""
+
+CLOSING_S_MAX: Final = 1.0
+"""How long callers that keep calling are refused one by one before gRPC refuses them all."""
 
 SLOW_S: Final = 0.1
 """A call that takes longer is logged: most take a few milliseconds, and none should take the store's whole time."""
@@ -83,11 +89,32 @@ class Calls:
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._closed = False
+        self._refused = 0
 
     @property
     def under_way(self) -> int:
         """How many calls have begun and not ended."""
         return self._under_way
+
+    def check_open(self) -> None:
+        """Refuse a call that begins after `close`. Raises ShuttingDown."""
+        if self._closed:
+            self._refused += 1
+            raise ShuttingDown
+
+    async def close(self) -> None:
+        """Refuse every call from now on, until none has come for a while.
+
+        gRPC has read calls that it has not handed over. What it still holds when it is stopped it cancels, and no
+        caller could tell that from a call that was begun.
+        """
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        ends_s, seen = loop.time() + CLOSING_S_MAX, -1
+        while seen != self._refused and loop.time() < ends_s:
+            seen = self._refused
+            await asyncio.sleep(QUIET_S)
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is under way."""

@@ -49,6 +49,7 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "STORE_MISCONFIGURED": grpc.StatusCode.UNAVAILABLE,
     "DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "INTERNAL": grpc.StatusCode.INTERNAL,
+    "SHUTTING_DOWN": grpc.StatusCode.UNAVAILABLE,
 }
 """The code of every reason of `error_reason.proto`; a test holds the two together."""
 
@@ -57,6 +58,7 @@ RETRY_DELAYS_MS: Final[Mapping[str, int]] = {
     "STORE_UNREACHABLE": 250,
     "OUTCOME_UNKNOWN": 250,
     "STORE_READ_ONLY": 1000,
+    "SHUTTING_DOWN": 250,
 }
 """When asking again makes sense: a queue empties in less, a store that died is back in about as much."""
 
@@ -67,6 +69,10 @@ class MalformedRequest(Exception):
     def __init__(self, message_type: str) -> None:
         super().__init__(message_type)
         self.message_type = message_type
+
+
+class ShuttingDown(Exception):
+    """The server takes no more calls; the operation was not begun."""
 
 
 class DeadlineExceeded(Exception):
@@ -105,6 +111,9 @@ def failure_of(error: Exception, operation: object) -> Failure:
         case MalformedRequest():
             message = f"the request is no {error.message_type}: its bytes cannot be decoded, or a text is not UTF-8"
             return Failure("MALFORMED_REQUEST", message, {"message_type": error.message_type})
+        case ShuttingDown():
+            message = "this server is shutting down; nothing was done, ask again with the same id"
+            return Failure("SHUTTING_DOWN", message, ids)
         case DeadlineExceeded():
             message = "the deadline passed first: it may have been done or not; ask again with the same id"
             return Failure("DEADLINE_EXCEEDED", message, ids)

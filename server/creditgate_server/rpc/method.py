@@ -63,6 +63,7 @@ def unary(
     async def answer(data: bytes, context: ServicerContext[bytes, bytes]) -> bytes:
         with Call(calls, name, context) as call:
             try:
+                calls.check_open()
                 call.operation = operation = parse(_decode(request_type, data))
                 outcome = await _in_time(act, operation, context.time_remaining())
                 response = render(operation, outcome).SerializeToString()

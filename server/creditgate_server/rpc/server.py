@@ -78,6 +78,7 @@ async def serving_calls(
         yield bound
     finally:
         state.drain()
+        await calls.close()
         await server.stop(drain_s)
         # Calls that were cancelled are not waited for by `stop`, and the engine must outlive them.
         with suppress(TimeoutError):

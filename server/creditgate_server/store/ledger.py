@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from creditgate_server.store import keys, records
-from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit
+from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit, StoreUnreachable
 from creditgate_server.store.library import library
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ PARTITIONS: Final = 64
 
 OPERATIONS_PER_CALL_MAX: Final = 64
 """Operations of one organisation in one function call, about a millisecond: the store serves nobody else meanwhile."""
+
+LOADS_MAX: Final = 3
+"""How often one call loads a library that is missing: somebody may flush it at any moment, but not for ever."""
 
 JOURNAL_PAGE: Final = 1_000
 """Journal entries read at once."""
@@ -140,13 +143,7 @@ class Ledger:
         """
         runs = list(_runs(requests))
         commands = [self._command(requests, run) for run in runs]
-        raw = await self._connections.execute(commands)
-        missing = [at for at, reply in enumerate(raw) if _is_function_missing(reply)]
-        if missing:
-            await self._load_library()
-            again = await self._connections.execute([commands[at] for at in missing])
-            for at, reply in zip(missing, again, strict=True):
-                raw[at] = reply
+        raw = await self._call(commands)
         replies: list[Reply] = [[]] * len(requests)
         for run, answers in zip(runs, raw, strict=True):
             for position, at in enumerate(run):
@@ -167,14 +164,18 @@ class Ledger:
         command: _Command = (
             "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, records.pack(root_id, count),
         )  # fmt: skip
-        (reply,) = await self._connections.execute([command])
-        if _is_function_missing(reply):
-            await self._load_library()
-            (reply,) = await self._connections.execute([command])
+        (reply,) = await self._call([command])
         if not isinstance(reply, bytes):
             raise _error(reply)
         _, ended, backlog = records.unpack(reply)
         return ended, backlog
+
+    async def probe(self) -> None:
+        """Do what a settlement does, without one. Raises StoreError as it would."""
+        key = keys.partition_key(0)
+        (reply,) = await self._call([("FCALL", self._library.settle, 1, key, self._settings)])
+        if isinstance(reply, StoreError):
+            raise reply
 
     async def rate_cards_count(self) -> int:
         """Return how many card versions there are; it grows whenever one is added, and never falls."""
@@ -209,6 +210,27 @@ class Ledger:
         if not self._test_clock:
             raise ValueError(ms)
         await self._plain([("INCRBY", keys.clock_key(partition), ms) for partition in range(self.partitions)])
+
+    async def _call(self, commands: Sequence[_Command]) -> list[object]:
+        """Call functions in one pipeline; where the library is missing they did not run: load it, and call them again.
+
+        What befalls the repetition stands in the place of those calls only; the others have run.
+        """
+        raw = await self._connections.execute(commands)
+        for _ in range(LOADS_MAX):
+            missing = [at for at, reply in enumerate(raw) if _is_function_missing(reply)]
+            if not missing:
+                return raw
+            again: Sequence[object]
+            try:
+                await self._load_library()
+                again = await self._connections.execute([commands[at] for at in missing])
+            except StoreError as error:
+                again = [error] * len(missing)
+            for at, reply in zip(missing, again, strict=True):
+                raw[at] = reply
+        lost = StoreUnreachable(self._connections.name, "its functions vanish as fast as they are loaded")
+        return [lost if _is_function_missing(reply) else reply for reply in raw]
 
     async def _plain(self, commands: Sequence[_Command]) -> list[object]:
         replies = await self._connections.execute(commands)

@@ -64,7 +64,8 @@ function audit.holds(w, args)
   local sums, open, draws, counts, counters = {}, {}, {}, {}, {}
   for _, member in ipairs(members) do
     local account, id = match(member, "^h([^|]*)|(.*)$")
-    local hold = account and holds.get(w, root_id, id)
+    local packed = account and call("GET", holds.key(w, root_id, id))
+    local hold = packed and codec.hold(packed)
     if hold and hold.state == RESERVATION_STATE.PENDING then
       open[account] = (open[account] or 0) + 1
       for _, draw in ipairs(hold.draws) do

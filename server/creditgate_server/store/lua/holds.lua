@@ -1,7 +1,11 @@
 -- holds: the life of a reservation, from held to settled, exactly once.
 
+function holds.key(w, root_id, id)
+  return w.prefix .. "h:" .. root_id .. "|" .. id
+end
+
 function holds.get(w, root_id, id)
-  local key = w.prefix .. "h:" .. root_id .. "|" .. id
+  local key = holds.key(w, root_id, id)
   local hold = w.holds[key]
   if hold == nil then
     local packed = call("GET", key)
@@ -19,7 +23,7 @@ end
 -- Keep a new hold of a leaf until it is settled, and note when its time is over.
 function holds.open(w, root_id, id, leaf, hold)
   hold.dirty = true
-  w.holds[w.prefix .. "h:" .. root_id .. "|" .. id] = hold
+  w.holds[holds.key(w, root_id, id)] = hold
   leaf.c.open_holds, w.opened = leaf.c.open_holds + 1, w.opened + 1
   leaf.dirty = true
   work.touch(w, leaf)
