@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -90,6 +91,8 @@ def run(settings: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve_until_told(settings))
+    except asyncio.CancelledError:
+        _log.info("stopped")
     except (ListenFailed, StoreError) as error:
         print(f"creditgate: {error}", file=sys.stderr)  # noqa: T201 (to whoever started it, whatever the log's form)
         return 1
@@ -99,28 +102,38 @@ def run(settings: Settings) -> int:
 async def _serve_until_told(settings: Settings) -> None:
     told = _wait_for_signals()
     async with serving(settings) as server:
+        told.cancels = None
         _log.info("serving", address=str(server.address), version=__version__, settings=shown(settings))
         for warning in server.store.warnings:
             _log.warning("store_warning", warning=warning)
         print(_greeting(settings, server), flush=True)  # noqa: T201 (to whoever started it)
-        await told.wait()
+        await told.event.wait()
         _log.info("draining", drain_s=settings.drain_s)
     _log.info("stopped")
 
 
-def _wait_for_signals() -> asyncio.Event:
-    """Give an event that the first signal to end sets; from then on signals do what they do to any process."""
-    told = asyncio.Event()
+@dataclass(slots=True)
+class _Told:
+    """Whether a signal has told the server to end, and the task that it cancels: a start, which may take long."""
+
+    event: asyncio.Event
+    cancels: asyncio.Task[None] | None
+
+
+def _wait_for_signals() -> _Told:
+    """Listen to signals: the first lets the server end, the second ends the process, be it the first of a container."""
+    told = _Told(asyncio.Event(), asyncio.current_task())
     loop = asyncio.get_running_loop()
 
-    def tell() -> None:
-        told.set()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
-            signal.signal(each, signal.SIG_DFL)
+    def tell(signal_number: int) -> None:
+        if told.event.is_set():
+            os._exit(128 + signal_number)
+        told.event.set()
+        if told.cancels is not None:
+            told.cancels.cancel()
 
     for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, tell)
+        loop.add_signal_handler(each, tell, each)
     return told
 
 
@@ -158,6 +171,7 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> StoreConnection
         url = embedded.url
     connections = StoreConnections(url, reply_timeout_s=settings.store_timeout_ms / 1000)
     stack.push_async_callback(connections.close)
+    await connections.open()
     return connections
 
 

@@ -92,12 +92,12 @@ class _LibraryLines(logging.Handler):
         """Hand a record on."""
         words = record.getMessage().partition("\n")[0]
         exception = record.exc_info[1] if record.exc_info else None
-        _log.log(record.levelno, "library_log", logger=record.name, message=words, exception=exception)
+        _log.log(record.levelno, "library_log", logger=record.name, message=words, exc_info=exception)
 
 
 def _name_exception(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace an exception by its type and the places it came through, the innermost last."""
-    exception = event.pop("exception", None)
+    exception = event.pop("exc_info", None)
     if isinstance(exception, BaseException):
         event["exception_type"] = type(exception).__qualname__
         frames = traceback.extract_tb(exception.__traceback__)[-FRAMES_MAX:]

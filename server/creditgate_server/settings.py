@@ -26,8 +26,13 @@ FILE_NAME: Final = "creditgate.toml"
 LISTEN: Final = TcpAddress("127.0.0.1", 50051)
 METRICS_LISTEN: Final = TcpAddress("127.0.0.1", 9464)
 
-_VARIABLES_OF_OTHERS: Final = re.compile("CREDITGATE_TARGET|CREDITGATE_TEST_.*")
-"""What clients and tests read. Any other of our prefix must be an option, or a misspelt one would mean nothing."""
+_VARIABLES_OF_OTHERS: Final = re.compile(
+    r"CREDITGATE_(TARGET|TEST_(KILLS|SMS_FILE)|SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What clients and tests read, and what Kubernetes tells of a service called creditgate.
+
+Any other variable of our prefix must be an option, or a misspelt one would mean nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,11 +99,11 @@ class _Verifier:
     async def _account_ids(self, partition: int) -> AsyncIterator[str]:
         after = ""
         while True:
-            _, ids = await self._ask(partition_key(partition), "audit_ids", after, PAGE)
+            _, ids = await self._ask(partition_key(partition), "list_accounts", "", after, PAGE)
+            if not ids:
+                return
             for account_id in ids:
                 yield account_id
-            if len(ids) < PAGE:
-                return
             after = ids[-1]
 
     async def _read_account(self, account_id: str) -> AccountRecord:

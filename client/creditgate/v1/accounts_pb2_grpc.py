@@ -29,7 +29,7 @@ class AccountServiceStub(object):
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -70,7 +70,7 @@ class AccountServiceServicer(object):
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -156,7 +156,7 @@ class AccountService(object):
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 

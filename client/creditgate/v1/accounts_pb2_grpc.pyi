@@ -30,7 +30,7 @@ class AccountServiceStub:
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -65,7 +65,7 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -96,7 +96,7 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administers accounts: organisations and what is below them, at most 4 levels.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 

@@ -246,8 +246,8 @@ class CommitRequest(_message.Message):
     """Credits really used: 0 to 10^12."""
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
-        """The usage as it was: it may differ from the reserved one in its size and number of recipients only, and
-        is priced by the rate that the hold has frozen.
+        """The usage as it was: it may differ from the reserved one in its size and number of recipients only (either unset:
+        as held), and is priced by the rate that the hold has frozen. Sender and recipient are not looked at.
         """
 
     @_builtins.property

@@ -41,8 +41,8 @@ class AuthorizationServiceStub(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
     effect.
     """
 
@@ -105,8 +105,8 @@ class AuthorizationServiceServicer(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
     effect.
     """
 
@@ -237,8 +237,8 @@ class AuthorizationService(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method. Requests are checked in that order: bytes, fields, account, id; a request that fails a check has no
     effect.
     """
 

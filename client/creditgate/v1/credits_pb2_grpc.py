@@ -30,8 +30,8 @@ class CreditServiceStub(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     def __init__(self, channel):
@@ -57,8 +57,8 @@ class CreditServiceServicer(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     def Grant(self, request, context):
@@ -103,8 +103,8 @@ class CreditService(object):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     @staticmethod

@@ -31,8 +31,8 @@ class CreditServiceStub:
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     @_typing.overload
@@ -53,8 +53,8 @@ class CreditServiceAsyncStub(CreditServiceStub):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -71,8 +71,8 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
-    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the
-    method.
+    `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`, `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named
+    at the method.
     """
 
     @_abc_1.abstractmethod

@@ -99,7 +99,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     for longer; what was sent all the same is taken by a Charge.
 
     Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-    "reservation_id": "msg-1", "expire_time": "2026-01-31T12:00:00Z"}}
+    "reservation_id": "msg-1"}}
     """
     ERROR_REASON_TOO_MANY_GRANTS: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION. The account has as many grants in use, or as many distinct scopes among them, as it
@@ -255,7 +255,7 @@ late-commit policy is REJECT, or it was captured and this call says otherwise. N
 for longer; what was sent all the same is taken by a Charge.
 
 Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-"reservation_id": "msg-1", "expire_time": "2026-01-31T12:00:00Z"}}
+"reservation_id": "msg-1"}}
 """
 ERROR_REASON_TOO_MANY_GRANTS: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION. The account has as many grants in use, or as many distinct scopes among them, as it

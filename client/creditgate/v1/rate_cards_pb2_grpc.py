@@ -30,7 +30,7 @@ class RateCardServiceStub(object):
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -62,7 +62,7 @@ class RateCardServiceServicer(object):
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -119,7 +119,7 @@ class RateCardService(object):
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 

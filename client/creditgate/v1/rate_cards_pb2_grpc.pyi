@@ -31,7 +31,7 @@ class RateCardServiceStub:
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -54,7 +54,7 @@ class RateCardServiceAsyncStub(RateCardServiceStub):
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 
@@ -73,7 +73,7 @@ class RateCardServiceServicer(metaclass=_abc_1.ABCMeta):
     the newest, a hold keeps the one that priced it.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), RESOURCE_EXHAUSTED
-    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`,
+    (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`, `OUTCOME_UNKNOWN`, `STORE_READ_ONLY`, `SHUTTING_DOWN`,
     `STORE_MISCONFIGURED`) and DEADLINE_EXCEEDED; others are named at the method.
     """
 

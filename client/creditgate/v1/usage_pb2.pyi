@@ -74,7 +74,9 @@ class _DirectionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Direction.V
     DIRECTION_OUTBOUND: _Direction.ValueType  # 1
     """Sent by the account. Denied when it cannot pay."""
     DIRECTION_INBOUND: _Direction.ValueType  # 2
-    """Received by the account. Never denied for want of credits: it may push the balance below zero."""
+    """Received by the account. A Charge of it is not denied for want of credits: it may push the balance below zero.
+    Quote and Reserve treat both directions alike.
+    """
 
 class Direction(_Direction, metaclass=_DirectionEnumTypeWrapper):
     """Which way a usage goes, seen from the account."""
@@ -84,7 +86,9 @@ DIRECTION_UNSPECIFIED: Direction.ValueType  # 0
 DIRECTION_OUTBOUND: Direction.ValueType  # 1
 """Sent by the account. Denied when it cannot pay."""
 DIRECTION_INBOUND: Direction.ValueType  # 2
-"""Received by the account. Never denied for want of credits: it may push the balance below zero."""
+"""Received by the account. A Charge of it is not denied for want of credits: it may push the balance below zero.
+Quote and Reserve treat both directions alike.
+"""
 Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
 class _Priority:

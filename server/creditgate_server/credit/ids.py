@@ -32,9 +32,3 @@ def parent_of(account_id: str) -> str | None:
     """Return the account one level up, or None for a root."""
     parent, slash, _ = account_id.rpartition("/")
     return parent if slash else None
-
-
-def lineage(account_id: str) -> tuple[str, ...]:
-    """Return the account and all above it, leaf first, root last."""
-    parts = account_id.split("/")
-    return tuple("/".join(parts[:depth]) for depth in range(len(parts), 0, -1))

@@ -141,6 +141,12 @@ def _account(account: AccountRecord) -> Iterator[Breach]:
         "grants = active grants": (counters["grants"], sum(not grant.ended for grant in account.grants)),
     }
     yield from _unequal(account.account_id, equations)
+    newest = max((grant.number for grant in account.grants), default=0)
+    if counters["grant_next"] <= newest:
+        yield Breach(account.account_id, "", "grant_next > every grant's number", counters["grant_next"], newest + 1)
+    parts = totals["inbound"] + totals["overage"] + totals["late"]
+    if parts > counters["used"]:
+        yield Breach(account.account_id, "", "inbound + overage + late <= used", parts, counters["used"])
     for name in ("debt", "unfunded", "reserved", "limit_reserved", "open_holds"):
         if counters[name] < 0:
             yield Breach(account.account_id, "", f"{name} >= 0", counters[name], 0)

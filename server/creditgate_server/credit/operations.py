@@ -63,12 +63,12 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class ActualUsage:
-    """What was really used of a hold: one recipient's size, and for how many (None: as many as were granted).
+    """What was really used of a hold: one recipient's size (None: as held), for how many (None: as many as granted).
 
     The rest is the hold's. What is repeated of it (not None, not empty) must be the same.
     """
 
-    size: Size
+    size: Size | None = None
     recipient_count: int | None = None
     channel: Channel | None = None
     direction: Direction | None = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 from creditgate.pricing.default_card import DEFAULT_RATE_CARD
 from creditgate.pricing.rate_cards import RateCard
-from creditgate_server.engine.errors import RateCardNotFound
+from creditgate_server.engine.errors import Overloaded, RateCardNotFound
 from creditgate_server.engine.failures import from_store
 from creditgate_server.store.errors import StoreError
 from creditgate_server.store.rate_cards import StoredRateCard, pack_rate_card, unpack_rate_card
@@ -15,11 +17,21 @@ from creditgate_server.store.rate_cards import StoredRateCard, pack_rate_card, u
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
     from creditgate.pricing.rules import Rule
     from creditgate_server.store.ledger import Ledger
 
 DEFAULT_CARD_ID: Final = DEFAULT_RATE_CARD.id
 """The card of an account that names none, and none above it does."""
+
+CARDS_AT_ONCE: Final = 20
+"""Versions read from the store at once: the loop serves others between two reads."""
+
+PUTS_MAX: Final = 10
+"""How often a put tries for the next version while others take it."""
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class RateCards:
@@ -29,6 +41,7 @@ class RateCards:
         """Keep the cards of a ledger's store; `refresh` reads them."""
         self._ledger = ledger
         self._count = -1
+        self._names: set[bytes] = set()
         self._versions: dict[tuple[str, int], StoredRateCard] = {}
         self._newest: dict[str, StoredRateCard] = {}
 
@@ -39,17 +52,29 @@ class RateCards:
             await self.put(DEFAULT_CARD_ID, DEFAULT_RATE_CARD.rules)
 
     async def refresh(self) -> None:
-        """Read the cards again if any was added, here or by another sidecar."""
+        """Read the versions that were added since, here or by another sidecar, a bounded number at a time.
+
+        One that this version of the package cannot read is left out: a newer sidecar put it for its own accounts.
+        """
         count = await self._ledger.rate_cards_count()
         if count == self._count:
             return
-        for packed in await self._ledger.rate_cards():
-            stored = unpack_rate_card(packed)
-            card = stored.card
-            self._versions[card.id, card.version] = stored
-            if card.id not in self._newest or self._newest[card.id].card.version < card.version:
-                self._newest[card.id] = stored
+        unknown = [name for name in await self._ledger.rate_card_names() if name not in self._names]
+        for at in range(0, len(unknown), CARDS_AT_ONCE):
+            names = unknown[at : at + CARDS_AT_ONCE]
+            for name, packed in zip(names, await self._ledger.rate_cards(names), strict=True):
+                self._names.add(name)
+                try:
+                    self._keep(unpack_rate_card(packed))
+                except (ValueError, TypeError) as error:
+                    _log.error("rate_card_unreadable", rate_card=name.decode(), error=str(error))
         self._count = count
+
+    def _keep(self, stored: StoredRateCard) -> None:
+        card = stored.card
+        self._versions[card.id, card.version] = stored
+        if card.id not in self._newest or self._newest[card.id].card.version < card.version:
+            self._newest[card.id] = stored
 
     async def newest(self, card_id: str) -> RateCard:
         """Return the version of a card that prices now. Raises RateCardNotFound."""
@@ -86,9 +111,9 @@ class RateCards:
     async def put(self, card_id: str, rules: Sequence[Rule]) -> tuple[StoredRateCard, bool]:
         """Add a version with these rules; the newest one answers (and True) if it has the very same.
 
-        Raises InvalidRateCard. Racing puts get versions one after the other.
+        Raises InvalidRateCard, and Overloaded where too many put at once. Racing puts get versions one after the other.
         """
-        while True:
+        for _ in range(PUTS_MAX):
             await self.refresh()
             newest = self._newest.get(card_id)
             version = newest.card.version + 1 if newest else 1
@@ -99,3 +124,4 @@ class RateCards:
             if await self._ledger.add_rate_card(card_id, version, pack_rate_card(stored)):
                 await self.refresh()
                 return stored, False
+        raise Overloaded(f"others keep putting rate card {card_id}; ask again", rate_card_id=card_id)

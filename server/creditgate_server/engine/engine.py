@@ -57,10 +57,10 @@ CARD_IDS_MAX: Final = 100_000
 WATCH_INTERVAL_S: Final = 0.5
 """How often the store is asked whether it answers: a new rate card serves everywhere, and health follows, so soon."""
 
-_log: FilteringBoundLogger = structlog.get_logger(__name__)
-
 ALL_HELD: Final = -1
 """What `commit` in the store takes for all that is held."""
+
+_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class _HasAccount(Protocol):
@@ -129,6 +129,7 @@ class Engine:
         self._collector = Collector(ledger, settings, on_batch=on_batch)
         self._card_ids: dict[str, str] = {}
         self._available = False
+        self._sweeps: dict[str, asyncio.Task[None]] = {}
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -152,6 +153,7 @@ class Engine:
         """Wait until every operation has been answered."""
         if self._watch is not None:
             self._watch.cancel()
+            await asyncio.wait((self._watch, *self._sweeps.values()))
         await self._collector.close()
 
     async def decide(self, operation: ask.Quote | ask.Reserve | ask.Charge) -> told.Authorization:
@@ -243,9 +245,9 @@ class Engine:
         for reply in replies:
             if reply[0] != Status.OK:
                 raise from_status(reply, asked)
-        views = sorted((view for reply in replies for view in reply[1]), key=lambda view: view[0][0])
-        accounts = tuple(records.read_account(*view) for view in views[:page_size])
-        return told.Page(accounts, token(accounts[-1].account_id) if len(accounts) == page_size else "")
+        ids = sorted(account_id for reply in replies for account_id in reply[1])[:page_size]
+        accounts = await asyncio.gather(*map(self.get_account, ids))
+        return told.Page(tuple(accounts), token(ids[-1]) if len(ids) == page_size else "")
 
     async def get_standing(self, account_id: str) -> told.Standing:
         """Return the balance, every level from the account to its root, and the active grants of all of them."""
@@ -307,7 +309,7 @@ class Engine:
             except StoreError as error:
                 self._see(available=False, store_error=str(error))
             except Exception as error:  # noqa: BLE001 (a card that cannot be read, say: nobody else would look at it)
-                self._see(available=False, exception=error)
+                self._see(available=False, exc_info=error)
             else:
                 self._see(available=True)
 
@@ -345,13 +347,21 @@ class Engine:
         raise self._changes_too_fast(operation)
 
     async def _sweep(self, root_id: str, operation: object) -> None:
+        """Sweep an organisation, once for all that wait for it: hundreds of callers meet the same overdue holds."""
+        sweep = self._sweeps.get(root_id)
+        if sweep is None:
+            sweep = self._sweeps[root_id] = asyncio.create_task(self._sweep_root(root_id))
+            sweep.add_done_callback(lambda _: self._sweeps.pop(root_id, None))
         try:
-            for _ in range(SWEEPS_MAX):
-                _, backlog = await self.ledger.sweep(root_id, SWEEP_MAX)
-                if not backlog:
-                    return
+            await asyncio.shield(sweep)
         except StoreError as error:
             raise from_store(error, operation, writes=False) from error
+
+    async def _sweep_root(self, root_id: str) -> None:
+        for _ in range(SWEEPS_MAX):
+            _, backlog = await self.ledger.sweep(root_id, SWEEP_MAX)
+            if not backlog:
+                return
 
     async def _read_authorization(
         self, reply: records.Fields, operation: ask.Quote | ask.Reserve | ask.Charge, priced: Priced

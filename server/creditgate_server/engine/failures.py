@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from creditgate_server.credit import operations as ask
 from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, SCOPES_PER_ACCOUNT_MAX
 from creditgate_server.engine import errors
 from creditgate_server.store.errors import OutcomeUnknown, ReplyError, StoreAccessRefused, StoreUnreachable
@@ -78,6 +77,8 @@ def from_status(reply: Fields, operation: object) -> errors.OperationError:
         return errors.ParentNotFound(f"there is no account {reply[1]}: create it first", **ids, parent_id=reply[1])
     if status is Status.EXPIRE_TIME_PAST:
         return errors.InvalidField("expire_time", "must be later than effective_time and than now by the store's clock")
+    if status is Status.TOO_MANY_GRANTS:
+        ids["maximum"] = str(GRANTS_PER_ACCOUNT_MAX)
     kind, message = _BY_STATUS[status]
     return kind(message, **ids)
 
@@ -85,21 +86,15 @@ def from_status(reply: Fields, operation: object) -> errors.OperationError:
 def from_store(error: StoreError, operation: object, *, writes: bool) -> errors.OperationError | StoreError:
     """Return the error to give for a failure of the store; what is a defect of ours comes back as it is."""
     ids = ids_of(operation)
-    if isinstance(error, StoreAccessRefused):
+    reply = error.reply if isinstance(error, StoreAccessRefused) else error
+    if isinstance(reply, ReplyError) and reply.code in _BY_CODE:
+        kind, message = _BY_CODE[reply.code]
+        return kind(message, **ids)
+    if isinstance(error, StoreAccessRefused) or (isinstance(reply, ReplyError) and reply.code in _REFUSALS):
         return errors.StoreMisconfigured("the store refuses this sidecar; its log says why", **ids)
     if isinstance(error, StoreUnreachable) or (isinstance(error, OutcomeUnknown) and not writes):
         return errors.StoreUnavailable("the store cannot be reached; nothing was done", **ids)
     if isinstance(error, OutcomeUnknown):
         message = "the store's answer was lost: it may have been done or not; ask again with the same id to learn which"
         return errors.UnknownOutcome(message, **ids)
-    if isinstance(error, ReplyError) and error.code in _BY_CODE:
-        kind, message = _BY_CODE[error.code]
-        return kind(message, **ids)
-    if isinstance(error, ReplyError) and error.code in _REFUSALS:
-        return errors.StoreMisconfigured("the store refuses this sidecar; its log says why", **ids)
     return error
-
-
-def writes(operation: object) -> bool:
-    """Tell whether an operation can have an effect."""
-    return isinstance(operation, ask.Mutation)

@@ -71,6 +71,8 @@ def price_actual(card: RateCard, hold: Reservation, actual: ActualUsage) -> int:
         if stated and stated != getattr(hold, name):
             raise InvalidField(f"usage.{name}", "must be that of the reservation: a commit may change the size only")
     recipients = hold.recipients_granted if actual.recipient_count is None else actual.recipient_count
+    if actual.size is None:
+        return hold.credits_per_recipient * recipients
     usage = Usage(hold.channel, hold.direction, actual.size, recipients, hold.region, hold.priority)
     priced = price_usage(card, usage)
     if priced.price is None:

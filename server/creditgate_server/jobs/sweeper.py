@@ -88,7 +88,7 @@ class Sweeper:
                 _log.warning("sweep_failed", store_error=str(error))
             except Exception as error:  # noqa: BLE001 (nobody else would look at it)
                 self._metrics.sweep_failures.inc()
-                _log.error("sweep_failed", exception=error)
+                _log.error("sweep_failed", exc_info=error)
 
     async def _sweep_partition(self, partition: int) -> Due:
         """Sweep what is due of a partition, and return what was."""

@@ -191,7 +191,7 @@ class Call:
             if isinstance(cause, StoreError):
                 causes["store_error"] = str(cause)
         if failure.reason == "INTERNAL":
-            causes["exception"] = error
+            causes["exc_info"] = error
         gravity = _GRAVITY.get(failure.reason, logging.INFO)
         self._log(gravity, "call_failed", caller, reason=failure.reason, **causes)
         return caller.request_id

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from creditgate_server.rpc.calls import Calls
 
-TIMED_BELOW_S: Final = 1.0
-"""Calls that give less time than this are timed. All others are answered long before: the engine is bounded."""
+CALL_S_MAX: Final = 30.0
+"""How long a call may take that gives more time, or none: far longer than the store, asked again and again, should."""
 
 REPLY_S: Final = 0.005
 """How long before its deadline a call is answered that it has passed, so that the caller hears why from us."""
@@ -96,10 +96,9 @@ def _decode(request_type: type[_Request], data: bytes) -> _Request:
 async def _in_time(
     act: Callable[[_Operation], Awaitable[_Outcome]], operation: _Operation, remaining_s: float | None
 ) -> _Outcome:
-    if remaining_s is None or remaining_s >= TIMED_BELOW_S:
-        return await act(operation)
+    limit_s = CALL_S_MAX if remaining_s is None else min(remaining_s - REPLY_S, CALL_S_MAX)
     try:
-        async with asyncio.timeout(remaining_s - REPLY_S):
+        async with asyncio.timeout(limit_s):
             return await act(operation)
     except TimeoutError:
         raise DeadlineExceeded from None

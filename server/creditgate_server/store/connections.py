@@ -81,6 +81,14 @@ class StoreConnections:
         _spawn(self._settle(outcome, packed, len(commands)), self._pipelines)
         return await outcome
 
+    async def open(self) -> None:
+        """Open a connection, in the time that opening may take: the first batch has less. Raises StoreUnreachable."""
+        try:
+            connection = await self._acquire()
+        except (RedisError, OSError) as error:
+            raise self._unreachable(error) from error
+        self._release(connection)
+
     async def close(self) -> None:
         """Refuse further calls, let those under way end within their time, and close all connections."""
         self._closed = True
@@ -141,8 +149,7 @@ class StoreConnections:
         """
         connection, released_s = await self._free.get()
         idle_s = asyncio.get_running_loop().time() - released_s
-        # What can be read where nothing is due is the end of the stream or a stray reply.
-        if connection.is_connected and idle_s < IDLE_MAX_S and not await connection.can_read():
+        if idle_s < IDLE_MAX_S and await _is_usable(connection):
             return connection
         opening = _spawn(self._open(connection), self._openings)
         try:
@@ -193,6 +200,14 @@ def _spawn(work: Coroutine[object, object, None], running: set[asyncio.Task[None
     running.add(task)
     task.add_done_callback(forget)
     return task
+
+
+async def _is_usable(connection: AbstractConnection) -> bool:
+    """Tell whether a connection is open and silent: what can be read now is its end, or a stray reply."""
+    try:
+        return connection.is_connected and not await connection.can_read()
+    except (RedisError, OSError):
+        return False
 
 
 async def _read_replies(connection: AbstractConnection, count: int) -> list[object]:

@@ -166,10 +166,17 @@ class EmbeddedStore:
         """Wait until the store ends, bounding its log meanwhile; give for how long it served."""
         started_s = time.monotonic()
         while (ending := await process.wait(LOG_CHECK_INTERVAL_S)) is None:
-            self._directory.rotate_log()
+            self._rotate_log()
         self._process = None
         _log.error("store_died", directory=str(self._directory.path), pid=process.pid, ending=ending)
         return time.monotonic() - started_s
+
+    def _rotate_log(self) -> None:
+        """Bound the store's log; a disk that refuses must not end the supervision."""
+        try:
+            self._directory.rotate_log()
+        except OSError as error:
+            _log.warning("store_log_kept", directory=str(self._directory.path), error=str(error))
 
     async def _start_again(self, binary: StoreBinary, delay_s: float) -> tuple[StoreProcess, float]:
         """Try to start the store, after a delay that doubles, until it serves; give it and the next delay."""

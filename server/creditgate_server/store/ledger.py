@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from creditgate_server.store import keys, records
 from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit, StoreUnreachable
@@ -112,25 +112,31 @@ class Ledger:
         }
         self.partitions = PARTITIONS
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, create: bool = True) -> None:
         """Choose the layout of a new store or check that of an old one, and load the library.
 
-        Raises StoreUnfit for another schema, and what `StoreConnections.execute` raises.
+        With `create` false a store that holds no ledger is left as it is. Raises StoreUnfit for that and for another
+        schema, and what `StoreConnections.execute` raises.
         """
-        setup: list[_Command] = [
+        choose: list[_Command] = [
             ("HSETNX", keys.META, "schema", SCHEMA_VERSION),
             ("HSETNX", keys.META, "partitions", PARTITIONS),
-            ("HMGET", keys.META, "schema", "partitions"),
         ]
-        _, _, meta = await self._plain(setup)
+        *_, meta = await self._plain([*(choose if create else ()), ("HMGET", keys.META, "schema", "partitions")])
         if not isinstance(meta, list):
             raise TypeError(meta)
+        if meta[0] is None:
+            self._unfit("it holds no ledger", "give the address of the store that a sidecar works on")
         schema, self.partitions = int(meta[0]), int(meta[1])
         if schema != SCHEMA_VERSION:
-            problem = f"its data has schema version {schema}, this version of creditgate needs {SCHEMA_VERSION}"
-            remedy = "start the creditgate that wrote it, or give an empty store"
-            raise StoreUnfit(self._connections.name, [StoreProblem(problem, remedy)])
+            self._unfit(
+                f"its data has schema version {schema}, this version of creditgate needs {SCHEMA_VERSION}",
+                "start the creditgate that wrote it, or give an empty store",
+            )
         await self._load_library()
+
+    def _unfit(self, problem: str, remedy: str) -> NoReturn:
+        raise StoreUnfit(self._connections.name, [StoreProblem(problem, remedy)])
 
     def key_of(self, root_id: str) -> str:
         """Return the key that routes the operations of an organisation."""
@@ -182,9 +188,14 @@ class Ledger:
         (count,) = await self._plain([("HLEN", keys.RATE_CARDS)])
         return int(str(count))
 
-    async def rate_cards(self) -> list[bytes]:
-        """Return every version of every rate card, as they were added."""
-        (packed,) = await self._plain([("HVALS", keys.RATE_CARDS)])
+    async def rate_card_names(self) -> list[bytes]:
+        """Return the names of all versions of all rate cards."""
+        (names,) = await self._plain([("HKEYS", keys.RATE_CARDS)])
+        return list(names) if isinstance(names, list) else []
+
+    async def rate_cards(self, names: Sequence[bytes]) -> list[bytes]:
+        """Return versions of rate cards by their names, which exist."""
+        (packed,) = await self._plain([("HMGET", keys.RATE_CARDS, *names)])
         return list(packed) if isinstance(packed, list) else []
 
     async def add_rate_card(self, card_id: str, version: int, packed: bytes) -> bool:

@@ -82,11 +82,11 @@ def parse_traffic(
 
 
 def parse_actual(usage: usage_pb2.Usage, checks: Checks) -> ActualUsage:
-    """Read what was really used of a hold: its size; all else may be left out, and is the hold's."""
+    """Read what was really used of a hold: its size, its recipients, or both; what is left out is the hold's."""
     if usage.sender or usage.recipient:
         _check_parties(usage, DIRECTIONS.get(usage.direction, Direction.OUTBOUND), checks)
     return ActualUsage(
-        size=_parse_size(usage, checks),
+        size=None if usage.recipient_count and usage.WhichOneof("size") is None else _parse_size(usage, checks),
         recipient_count=_parse_recipient_count(usage.recipient_count, checks),
         channel=checks.term("usage.channel", usage.channel, CHANNELS) if usage.channel else None,
         direction=checks.term("usage.direction", usage.direction, DIRECTIONS) if usage.direction else None,

@@ -17,16 +17,6 @@ local function read_order(packed)
   return entries
 end
 
--- audit_ids: ids of the accounts of this partition, after a given one.
--- ARGS: after count
--- RETURNS: OK ids
-function audit.ids(w, args)
-  local after, count = unpack(args)
-  local from = after == "" and "-" or "(" .. after
-  local most = min(count, reads.PAGE_MAX)
-  return { "OK", call("ZRANGE", w.prefix .. "accounts", from, "+", "BYLEX", "LIMIT", 0, most) }
-end
-
 -- audit_account: all that is kept of one account, in one step.
 -- ARGS: account
 -- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants | ACCOUNT_NOT_FOUND id

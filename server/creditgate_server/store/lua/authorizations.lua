@@ -2,12 +2,12 @@
 
 local UNPRICED = -1 -- the price denial of a usage that its card cannot price: refused, unless it is a replay
 
--- The rate card of an account is its own, or the nearest above it that names one.
+-- The rate card of an account is its own, or the nearest above it that names one. Returns it and the account whose it is.
 local function rate_card(lineage)
   for _, account in ipairs(lineage) do
-    if account.s.rate_card ~= "" then return account.s.rate_card end
+    if account.s.rate_card ~= "" then return account.s.rate_card, account end
   end
-  return "default"
+  return "default", lineage[#lineage]
 end
 
 local function suspended(lineage)
@@ -45,7 +45,10 @@ end
 local function decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
   local barred = not traffic.inbound and suspended(lineage)
   if barred then return denied(DENIAL_REASON.ACCOUNT_SUSPENDED, barred, 0) end
-  if price_denial ~= 0 then return denied(price_denial, lineage[1], 0) end
+  if price_denial ~= 0 then
+    local _, owner = rate_card(lineage)
+    return denied(price_denial, owner, 0)
+  end
   local credits = unit * recipients
   local verdict = { decision = DECISION.ALLOWED, credits = credits, recipients = recipients }
   local worst, shortfall = usage.shortest(pots, credits, ENFORCEMENT.ENFORCE)
@@ -82,7 +85,7 @@ function authorizations.quote(w, args)
   local account, channel, direction, region, priority, unit, recipients, price_denial, card, version = unpack(args)
   local lineage, failure = work.lineage(w, account)
   if not lineage then return failure end
-  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
   local traffic = { channel = channel, direction = direction, region = region, priority = priority }
   local pots = usage.demand(lineage, traffic)
@@ -107,7 +110,7 @@ function authorizations.reserve(w, args)
     if holds.is_overdue(w, hold) then return { "SWEEP", root_id } end
     return answer(hold, lineage, traffic, pots, hold.unit, hold.card, hold.version, true)
   end
-  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
@@ -144,7 +147,7 @@ function authorizations.charge(w, args)
     if charge.fingerprint ~= fingerprint then return { "ID_REUSED" } end
     return answer(charge, lineage, traffic, pots, unit, charge.card, charge.version, true)
   end
-  if rate_card(lineage) ~= card then return { "REPRICE", rate_card(lineage) } end
+  if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
   if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)

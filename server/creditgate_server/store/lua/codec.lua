@@ -143,17 +143,16 @@ codec.ENTRY_SIZE = 19
 
 -- A hold: what was decided, what it holds of whom, and once settled what became of it.
 --   draws: { { account, pot, mode, unfunded, unenforced, number, credits, number, credits … }, … }
---   actual: the credits that the final commit asked for, -1 for "all that is held"
 function codec.hold(packed)
   local state, fingerprint, account, payer, decision, denial, credits, recipients, unit, create_ms, expire_ms, expiry_action, channel,
     direction, region, priority, card, version, rule, labels, draws, settle_ms, settled_by, captured, restored, expired, overage,
-    debt_repaid, late, actual = decode(packed)
+    debt_repaid, late = decode(packed)
   return {
     state = state, fingerprint = fingerprint, account = account, payer = payer, decision = decision, denial = denial, credits = credits,
     recipients = recipients, unit = unit, create_ms = create_ms, expire_ms = expire_ms, expiry_action = expiry_action,
     channel = channel, direction = direction, region = region, priority = priority, card = card, version = version, rule = rule,
     labels = labels, draws = draws, settle_ms = settle_ms, settled_by = settled_by, captured = captured, restored = restored,
-    expired = expired, overage = overage, debt_repaid = debt_repaid, late = late, actual = actual,
+    expired = expired, overage = overage, debt_repaid = debt_repaid, late = late,
   }
 end
 
@@ -161,8 +160,7 @@ function codec.pack_hold(h)
   local held = encode(h.state, h.fingerprint, h.account, h.payer, h.decision, h.denial or false, h.credits, h.recipients, h.unit, h.create_ms,
     h.expire_ms, h.expiry_action, h.channel, h.direction, h.region, h.priority, h.card, h.version, h.rule, h.labels, h.draws)
   if not h.settle_ms then return held end
-  return held .. encode(h.settle_ms, h.settled_by, h.captured, h.restored, h.expired, h.overage, h.debt_repaid, h.late,
-    h.actual)
+  return held .. encode(h.settle_ms, h.settled_by, h.captured, h.restored, h.expired, h.overage, h.debt_repaid, h.late)
 end
 
 -- A charge: what answers a replay, and what it took of whom.

@@ -40,7 +40,7 @@ local function insert(members, after, member, due_ms)
   insert_at(members, at, { member, due_ms })
 end
 
-local function turn_hold(w, root_id, member, account_id, id)
+local function turn_hold(w, root_id, member, id)
   local hold = holds.get(w, root_id, id)
   if hold and hold.state == RESERVATION_STATE.PENDING then
     holds.expire(w, root_id, id, hold)
@@ -58,9 +58,9 @@ function due.turn(w, root, max)
   local at = 1
   while members[at] and at <= max do
     local member, due_ms = members[at][1], members[at][2]
-    local account_id, id = match(member, "^h([^|]*)|(.*)$")
-    if account_id then
-      turn_hold(w, root.id, member, account_id, id)
+    local id = match(member, "^h[^|]*|(.*)$")
+    if id then
+      turn_hold(w, root.id, member, id)
     else
       local account = work.account(w, sub(member, 2))
       local following_ms = grants.turn(w, account, due_ms)

@@ -57,7 +57,7 @@ function holds.settle(w, root_id, id, hold, credits, state, settled_by)
   count_usage(leaf, credits)
   hold.state, hold.settle_ms, hold.settled_by, hold.draws, hold.labels = state, w.now, settled_by, draws, {}
   hold.captured, hold.restored, hold.expired, hold.overage = credits, restored, expired, overage
-  hold.debt_repaid, hold.late, hold.actual = repaid, false, credits
+  hold.debt_repaid, hold.late = repaid, false
   hold.ttl_ms = settled_by == SETTLED_BY.EXPIRY and w.expired_ttl_ms or w.settled_ttl_ms
   hold.dirty = true
   due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
@@ -71,7 +71,7 @@ function holds.charge_late(w, hold, credits)
   count_usage(leaf, credits)
   hold.state, hold.settle_ms, hold.settled_by = RESERVATION_STATE.COMMITTED, w.now, SETTLED_BY.CALLER
   hold.captured, hold.restored, hold.expired, hold.overage, hold.debt_repaid = credits, 0, 0, 0, 0
-  hold.late, hold.actual, hold.ttl_ms, hold.dirty = true, credits, w.expired_ttl_ms, true
+  hold.late, hold.ttl_ms, hold.dirty = true, w.expired_ttl_ms, true
 end
 
 -- End a hold whose time is over, as it was told to when it was made.

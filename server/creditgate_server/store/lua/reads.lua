@@ -13,21 +13,16 @@ function reads.get_account(w, args)
   return { "OK", view[1], view[2] }
 end
 
--- list_accounts: accounts of this partition by id, after a given one; below a parent, or ("") all.
+-- list_accounts: ids of the accounts of this partition, after a given one; below a parent, or ("") all.
 -- ARGS: parent after count
--- RETURNS: OK views | ACCOUNT_NOT_FOUND id
+-- RETURNS: OK ids | ACCOUNT_NOT_FOUND id
 function reads.list_accounts(w, args)
   local parent, after, count = unpack(args)
   if parent ~= "" and not work.account(w, parent) then return { "ACCOUNT_NOT_FOUND", parent } end
   local prefix = parent == "" and "" or parent .. "/"
   local from = after ~= "" and "(" .. after or "[" .. prefix
   local to = prefix == "" and "+" or "[" .. prefix .. "\255"
-  local ids = call("ZRANGE", w.prefix .. "accounts", from, to, "BYLEX", "LIMIT", 0, min(count, reads.PAGE_MAX))
-  local views = {}
-  for i, id in ipairs(ids) do
-    views[i] = administration.view(work.lineage(w, id, true))
-  end
-  return { "OK", views }
+  return { "OK", call("ZRANGE", w.prefix .. "accounts", from, to, "BYLEX", "LIMIT", 0, min(count, reads.PAGE_MAX)) }
 end
 
 -- Describe an account's active grants: the wallet's in burn order, then the limit's, then those that wait or are only held.

@@ -52,7 +52,7 @@ function settlements.commit(w, args)
   if credits < 0 then credits = hold.credits end
   if hold.state == RESERVATION_STATE.RELEASED then return { "HOLD_ALREADY_RELEASED" } end
   if hold.state == RESERVATION_STATE.COMMITTED then
-    if hold.actual ~= credits then return { "HOLD_ALREADY_COMMITTED" } end
+    if hold.captured ~= credits then return { "HOLD_ALREADY_COMMITTED" } end
     return answer(hold, lineage, true)
   end
   if work.account(w, hold.payer).c.used + credits > codec.CREDITS_MAX then return { "BALANCE_OVERFLOW" } end

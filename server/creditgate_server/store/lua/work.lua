@@ -72,17 +72,15 @@ local function ancestry(w, id)
 end
 
 -- Return the account and all above it, leaf first, with all done that is due by now; or nil and the reply that says why not:
--- ACCOUNT_NOT_FOUND, or SWEEP where a grant of them starts or ends later than more holds than one call may end. A listing of many
--- organisations takes them `as_they_are` then.
-function work.lineage(w, id, as_they_are)
+-- ACCOUNT_NOT_FOUND, or SWEEP where a grant of them starts or ends later than more holds than one call may end.
+function work.lineage(w, id)
   local lineage, failure = ancestry(w, id)
   if not lineage then return nil, failure end
   local root = lineage[#lineage]
   if root.c.tree_due == 0 or root.c.tree_due > w.now then return lineage end
   due.turn(w, root, due.TURN_MAX)
   for _, account in ipairs(lineage) do
-    local is_behind = account.c.grant_due ~= 0 and account.c.grant_due <= w.now
-    if is_behind and not as_they_are then return nil, { "SWEEP", root.id } end
+    if account.c.grant_due ~= 0 and account.c.grant_due <= w.now then return nil, { "SWEEP", root.id } end
   end
   return lineage
 end
