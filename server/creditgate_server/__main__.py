@@ -28,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A terminal that cannot show a character gets its number, not a traceback.
         sys.stdout.reconfigure(errors="backslashreplace")
     parser = make_parser()
-    arguments = parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        # By the command's own parser, which shows the options that there are.
+        arguments.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if arguments.version:
         sys.stdout.write(f"creditgate {importlib.import_module('creditgate').__version__}\n")
         return ExitCode.DONE

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from creditgate_server.store.checks import check_store
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.errors import StoreError
+from creditgate_server.store.errors import StoreAccessRefused, StoreError
 from creditgate_server.store.ledger import Ledger, LedgerSettings
 
 if TYPE_CHECKING:
@@ -171,7 +171,8 @@ async def _connect(settings: Settings, stack: AsyncExitStack) -> StoreConnection
         url = embedded.url
     connections = StoreConnections(url, reply_timeout_s=settings.store_timeout_ms / 1000)
     stack.push_async_callback(connections.close)
-    await connections.open()
+    with suppress(StoreAccessRefused):  # the check of the store meets it again, and says what mends it
+        await connections.open()
     return connections
 
 

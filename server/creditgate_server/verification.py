@@ -10,10 +10,12 @@ from creditgate_server.credit.ids import root_of
 from creditgate_server.credit.invariants import (
     AccountRecord,
     Breach,
+    DueTimes,
     GrantRecord,
     HeldByTree,
     PotRecord,
     breaches_of_account,
+    breaches_of_due_times,
     breaches_of_holds,
 )
 from creditgate_server.credit.terms import GrantState, Pot
@@ -21,6 +23,7 @@ from creditgate_server.store import records
 from creditgate_server.store.errors import StoreError
 from creditgate_server.store.keys import partition_key
 from creditgate_server.store.ledger import Lane, Request
+from creditgate_server.store.statuses import Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -80,12 +83,15 @@ class _Verifier:
         seen: dict[str, tuple[int, list[Any]]] = {}
         trees: dict[str, list[str]] = {}
         async for account_id in self._account_ids(partition):
-            account = await self._read_account(account_id)
             self._report.accounts += 1
+            trees.setdefault(root_of(account_id), []).append(account_id)
+            account = await self._read_account(account_id)
+            if account is None:
+                self._breach(account_id, "what is kept of a listed account can be read", 0, 1)
+                continue
             self._report.grants += len(account.grants)
             self._report.breaches += breaches_of_account(account)
             seen[account_id] = (account.counters["seq"], _values_after(account))
-            trees.setdefault(root_of(account_id), []).append(account_id)
         for root_id, account_ids in trees.items():
             await self._check_holds(root_id, account_ids)
         await self._check_journal(partition, seen)
@@ -106,11 +112,12 @@ class _Verifier:
                 yield account_id
             after = ids[-1]
 
-    async def _read_account(self, account_id: str) -> AccountRecord:
+    async def _read_account(self, account_id: str) -> AccountRecord | None:
         key = self._ledger.key_of(root_of(account_id))
-        _, counters, totals, wallet_sums, wallet_order, limit_sums, limit_order, grants = await self._ask(
-            key, "audit_account", account_id
-        )
+        status, *fields = await self._ask(key, "audit_account", account_id)
+        if status != Status.OK:
+            return None
+        counters, totals, wallet_sums, wallet_order, limit_sums, limit_order, grants = fields
         return AccountRecord(
             account_id,
             counters,
@@ -126,20 +133,24 @@ class _Verifier:
         """Sum the open holds of an organisation; more than one page is of one moment only if nothing changed."""
         for _ in range(TRIES_MAX):
             pages = [page async for page in self._hold_pages(root_id, account_ids)]
-            first, last = pages[0][2], pages[-1][2]
-            if first == last:
+            if pages[0].counters == pages[-1].counters:
                 held = _sum_pages(pages)
                 self._report.open_holds += sum(held.open_holds.values())
-                self._report.breaches += breaches_of_holds(last, held, account_ids)
+                self._report.breaches += breaches_of_holds(pages[-1].counters, held)
+                self._report.breaches += breaches_of_due_times(root_id, pages[-1].due_times)
+                for account_id, due_ms, expire_ms in (one for page in pages for one in page.misplaced):
+                    self._breach(account_id, "an open hold is due when it expires", due_ms, expire_ms)
                 return
         self._report.unsettled.append(root_id)
 
     async def _hold_pages(self, root_id: str, account_ids: Sequence[str]) -> AsyncIterator[_HoldPage]:
-        start = 0
+        key, start = self._ledger.key_of(root_id), 0
         while True:
-            key = self._ledger.key_of(root_id)
-            _, draws, open_holds, counters, start = await self._ask(key, "audit_holds", root_id, account_ids, start)
-            yield draws, open_holds, {fields[0]: _read_counters(fields) for fields in counters}
+            _, draws, open_holds, counters, misplaced, tree, start = await self._ask(
+                key, "audit_holds", root_id, account_ids, start
+            )
+            own = {fields[0]: _read_counters(fields) for fields in counters}
+            yield _HoldPage(draws, open_holds, own, misplaced, DueTimes(*tree))
             if not start:
                 return
 
@@ -162,13 +173,29 @@ class _Verifier:
         for account_id, (seq, _) in seen.items():
             if account_id in last and account_id not in met:
                 self._breach(account_id, "the last journal entry is the account's", last[account_id], seq)
+            elif account_id in last and last[account_id] > seq:
+                await self._check_seq(account_id, last[account_id])
+
+    async def _check_seq(self, account_id: str, last: int) -> None:
+        """Check that an account has gone on as its journal has since it was read."""
+        status, *fields = await self._ask(self._ledger.key_of(root_of(account_id)), "audit_seq", account_id)
+        if status == Status.OK and fields[0] < last:
+            self._breach(account_id, "no journal entry is beyond the account's seq", last, fields[0])
 
     def _breach(self, account_id: str, invariant: str, found: int, expected: int) -> None:
         self._report.breaches.append(Breach(account_id, "", invariant, found, expected))
 
 
-_HoldPage = tuple[list[list[Any]], list[list[Any]], dict[str, dict[str, int]]]
-"""Draws and open holds of one page of an organisation's due index, and the counters of its accounts at that moment."""
+@dataclass(frozen=True, slots=True)
+class _HoldPage:
+    """One page of an organisation's due index, and the counters of its accounts at that moment."""
+
+    draws: list[list[Any]]
+    open_holds: list[list[Any]]
+    counters: dict[str, dict[str, int]]
+    misplaced: list[tuple[str, int, int]]
+    due_times: DueTimes
+
 
 _VALUES: Final = ("remaining", "reserved", "debt", "used", "limit remaining", "limit reserved")
 
@@ -204,10 +231,10 @@ def _read_counters(fields: Sequence[Any]) -> dict[str, int]:
 def _sum_pages(pages: Sequence[_HoldPage]) -> HeldByTree:
     granted, uncovered = Counter[tuple[str, Pot]](), Counter[tuple[str, Pot]]()
     open_holds = Counter[str]()
-    for draws, counts, _ in pages:
-        for account_id, pot, credits_, without_cover in draws:
+    for page in pages:
+        for account_id, pot, credits_, without_cover in page.draws:
             granted[account_id, Pot(pot)] += credits_
             uncovered[account_id, Pot(pot)] += without_cover
-        for account_id, count in counts:
+        for account_id, count in page.open_holds:
             open_holds[account_id] += count
     return HeldByTree(granted, uncovered, open_holds)

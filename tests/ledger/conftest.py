@@ -6,16 +6,18 @@ import itertools
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.ledger.time_of_store import ledger_time_ms
 
 from creditgate.pricing.usage import Channel, Direction, Priority, Segments, Usage
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
 from creditgate_server.credit.terms import ExpiryAction, Funding, GrantKind
+from creditgate_server.engine import collector
 from creditgate_server.engine.engine import Engine
 from creditgate_server.store import records
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.keys import clock_key, partition_of
+from creditgate_server.store.keys import partition_of
 from creditgate_server.store.ledger import Lane, Ledger, LedgerSettings, Request
 from creditgate_server.verification import verify
 
@@ -64,13 +66,13 @@ class Organisation:
         change = ask.SettingsChange(**settings)  # type: ignore[arg-type]
         return await self.engine.update_account(ask.UpdateAccount(self.path(below), change))
 
-    async def grant(self, credits_: int, below: str = "", **terms: object) -> told.Granted:
+    async def grant(self, credits_: int, below: str = "", /, **terms: object) -> told.Granted:
         terms.setdefault("grant_id", self.new_id("grant"))
         return await self.engine.grant(
             ask.GrantCredits(self.path(below), credits=credits_, **terms)  # type: ignore[arg-type]
         )
 
-    async def allot(self, credits_: int, below: str = "", **terms: object) -> told.Granted:
+    async def allot(self, credits_: int, below: str = "", /, **terms: object) -> told.Granted:
         return await self.grant(credits_, below, kind=GrantKind.ALLOTMENT, **terms)
 
     async def reserve(  # noqa: PLR0913 — as many as the request has fields
@@ -140,17 +142,22 @@ class Organisation:
         args = records.pack(self.path(below))
         (reply,) = await self.ledger.send([Request(self.ledger.key_of(self.root_id), Lane.READ, "audit_account", args)])
         assert isinstance(reply, list)
-        return reply[1] | reply[2]
+        counters: dict[str, int] = reply[1]
+        totals: dict[str, int] = reply[2]
+        return counters | totals
 
     async def pass_time(self, ms: int) -> None:
         await self.ledger.advance_test_clock(ms)
 
     async def now_ms(self) -> int:
         """Return the ledger's time."""
-        time, ahead_ms = await self.store.execute([("TIME",), ("GET", clock_key(self.partition))])
-        assert isinstance(time, list)
-        assert isinstance(ahead_ms, bytes | None)
-        return int(time[0]) * 1000 + int(time[1]) // 1000 + int(ahead_ms or 0)
+        return await ledger_time_ms(self.store, self.partition)
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give operations the time that a busy machine takes: these tests are about their outcomes."""
+    monkeypatch.setattr(collector, "WAIT_MAX_S", 10.0)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from creditgate_server.credit.terms import AccountStatus, Decision, DenialReason
 from creditgate_server.engine.errors import AccountNotFound, IdReused
 
 if TYPE_CHECKING:
+    from tests.ledger.conftest import Organisation
+
     from creditgate_server.credit.operations import Traffic
     from creditgate_server.credit.outcomes import Authorization
-    from tests.ledger.conftest import Organisation
 
 
 def inbound(org: Organisation, segments: int) -> Traffic:

@@ -1,4 +1,4 @@
-"""The end of a hold's time: noticed by anybody's touch or by the sweeper, exactly once, and what may still come after it."""
+"""The end of a hold's time: noticed by anybody's touch or by the sweeper, once, and what may still come after it."""
 
 from __future__ import annotations
 
@@ -74,22 +74,41 @@ async def test_the_sweeper_ends_what_nobody_touches(org: Organisation) -> None:
     await org.grant(50)
     await hold_many(org, 40)
     await org.pass_time(6_000)
-    roots, late_ms = await org.ledger.due(org.partition, 500)
-    assert org.root_id in roots
-    assert late_ms >= 1_000
+    due = await org.ledger.due(org.partition, 500)
+    assert org.root_id in due.roots
+    assert due.lag_ms >= 1_000
     assert await org.ledger.sweep(org.root_id, 30) == (30, True)
     assert await org.ledger.sweep(org.root_id, 30) == (10, False)
     assert await org.ledger.sweep(org.root_id, 30) == (0, False)
-    assert org.root_id not in (await org.ledger.due(org.partition, 500))[0]
+    assert org.root_id not in (await org.ledger.due(org.partition, 500)).roots
     assert (await org.audit())["open_holds"] == 0
 
 
 async def test_nothing_is_due_before_its_time(org: Organisation) -> None:
     await org.grant(5)
     await org.reserve(ttl_ms=60_000)
-    assert org.root_id not in (await org.ledger.due(org.partition, 500))[0]
+    assert org.root_id not in (await org.ledger.due(org.partition, 500)).roots
     assert await org.ledger.sweep(org.root_id, 30) == (0, False)
     assert await org.ledger.sweep("nobody-at-all", 30) == (0, False)
+
+
+async def test_open_holds_are_counted_while_they_are_open(org: Organisation) -> None:
+    async def counted() -> int:
+        return (await org.ledger.due(org.partition, 1)).open_holds
+
+    before = await counted()
+    await org.grant(10)
+    for id_ in ("sent", "failed", "forgotten"):
+        await org.reserve(id=id_, ttl_ms=5_000)
+    await org.reserve(org.sms(100), id="denied")
+    assert await counted() == before + 3
+    await org.commit("sent")
+    await org.release("failed")
+    await org.release("failed")
+    assert await counted() == before + 1
+    await org.pass_time(6_000)
+    await org.commit("forgotten")
+    assert await counted() == before
 
 
 async def test_the_sweeper_ends_and_begins_grants(org: Organisation) -> None:
@@ -97,11 +116,11 @@ async def test_the_sweeper_ends_and_begins_grants(org: Organisation) -> None:
     await org.grant(5, expire_ms=now_ms + 60_000)
     await org.grant(7, effective_ms=now_ms + 60_000)
     await org.pass_time(60_000)
-    assert org.root_id in (await org.ledger.due(org.partition, 500))[0]
+    assert org.root_id in (await org.ledger.due(org.partition, 500)).roots
     await org.ledger.sweep(org.root_id, 30)
     audit = await org.audit()
     assert (audit["expired"], audit["granted"], audit["grants"]) == (5, 12, 1)
-    assert org.root_id not in (await org.ledger.due(org.partition, 500))[0]
+    assert org.root_id not in (await org.ledger.due(org.partition, 500)).roots
 
 
 async def test_a_due_time_that_a_settled_hold_leaves_behind_is_cleared(org: Organisation) -> None:
@@ -110,7 +129,7 @@ async def test_a_due_time_that_a_settled_hold_leaves_behind_is_cleared(org: Orga
     await org.commit("m1")
     await org.pass_time(5_000)
     await org.ledger.sweep(org.root_id, 30)
-    assert org.root_id not in (await org.ledger.due(org.partition, 500))[0]
+    assert org.root_id not in (await org.ledger.due(org.partition, 500)).roots
 
 
 async def test_a_call_ends_a_bounded_number_of_holds(org: Organisation) -> None:
@@ -179,7 +198,12 @@ async def test_an_expired_hold_is_charged_by_a_late_commit_at_the_frozen_price(o
     await org.reserve(org.sms(2, recipients=2), id="m1", ttl_ms=1_000)
     await org.pass_time(1_000)
     settled = await org.commit("m1", usage=ActualUsage(Segments(3)))
-    assert (settled.state, settled.captured, settled.late, settled.replayed) == (ReservationState.COMMITTED, 6, True, False)
+    assert (settled.state, settled.captured, settled.late, settled.replayed) == (
+        ReservationState.COMMITTED,
+        6,
+        True,
+        False,
+    )
     assert (settled.restored, settled.expired, settled.overage) == (0, 0, 0)
     assert await org.figures() == (4, 0, 0)
     assert (await org.audit())["late"] == 6
@@ -347,7 +371,6 @@ async def ttl_ms(org: Organisation, key: str) -> int:
     return left_ms
 
 
-
 async def test_only_settled_records_have_a_time_to_live(org: Organisation) -> None:
     await org.grant(10)
     for id_ in ("open", "committed", "released", "expired", "late"):
@@ -359,7 +382,12 @@ async def test_only_settled_records_have_a_time_to_live(org: Organisation) -> No
     await org.commit("late")
     key = f"h:{org.root_id}|"
     assert await ttl_ms(org, key + "open") == -1
-    for id_, window_ms in (("committed", HOUR_MS), ("released", HOUR_MS), ("expired", 24 * HOUR_MS), ("late", 24 * HOUR_MS)):
+    for id_, window_ms in (
+        ("committed", HOUR_MS),
+        ("released", HOUR_MS),
+        ("expired", 24 * HOUR_MS),
+        ("late", 24 * HOUR_MS),
+    ):
         assert window_ms - 60_000 < await ttl_ms(org, key + id_) <= window_ms
     assert 47 * HOUR_MS < await ttl_ms(org, f"x:{org.root_id}|charged") <= 48 * HOUR_MS
     for kept in (f"a:{org.root_id}", f"i:{org.root_id}", f"d:{org.root_id}", "accounts", "due", "j"):

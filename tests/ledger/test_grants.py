@@ -222,20 +222,20 @@ async def test_a_limit_whose_allotments_have_ended_stays_at_zero(org: Organisati
 
 async def test_a_grant_is_given_once_for_its_id_and_answers_the_first_repayment(org: Organisation) -> None:
     await org.owe(4)
-    terms = {"grant_id": "g", "expire_ms": await org.now_ms() + 60_000}
-    await org.grant(10, **terms)
-    again = await org.grant(10, **terms)
+    expire_ms = await org.now_ms() + 60_000
+    await org.grant(10, grant_id="g", expire_ms=expire_ms)
+    again = await org.grant(10, grant_id="g", expire_ms=expire_ms)
     assert (again.replayed, again.debt_repaid, again.grant.remaining) == (True, 4, 6)
     assert await org.figures() == (6, 0, 0)
 
 
 async def test_a_grant_replays_for_good_even_when_it_has_ended(org: Organisation) -> None:
-    brief = {"grant_id": "brief", "expire_ms": await org.now_ms() + 1_000}
-    await org.grant(3, **brief)
+    expire_ms = await org.now_ms() + 1_000
+    await org.grant(3, grant_id="brief", expire_ms=expire_ms)
     await org.grant(2, grant_id="used")
     await org.charge(org.sms(2))
     await org.pass_time(30 * 86_400_000)
-    expired = await org.grant(3, **brief)
+    expired = await org.grant(3, grant_id="brief", expire_ms=expire_ms)
     assert (expired.replayed, expired.grant.state, expired.grant.expired) == (True, GrantState.EXPIRED, 1)
     used = await org.grant(2, grant_id="used")
     assert (used.replayed, used.grant.remaining) == (True, 2)
@@ -263,13 +263,9 @@ async def test_a_grant_id_is_refused_for_other_content(org: Organisation) -> Non
 
 async def test_an_end_that_is_past_or_before_the_beginning_is_refused(org: Organisation) -> None:
     now_ms = await org.now_ms()
-    for terms in (
-        {"expire_ms": now_ms - 1},
-        {"expire_ms": now_ms + 5_000, "effective_ms": now_ms + 5_000},
-        {"expire_ms": now_ms + 5_000, "effective_ms": now_ms + 6_000},
-    ):
+    for begins_ms, ends_ms in ((0, now_ms - 1), (now_ms + 5_000, now_ms + 5_000), (now_ms + 6_000, now_ms + 5_000)):
         with pytest.raises(InvalidField) as caught:
-            await org.grant(1, **terms)
+            await org.grant(1, effective_ms=begins_ms, expire_ms=ends_ms)
         assert caught.value.field == "expire_time"
     assert await org.grants() == {}
 
@@ -362,13 +358,22 @@ async def test_ended_grants_are_listed_only_when_asked_for(org: Organisation) ->
 async def test_a_grant_tells_all_its_terms(org: Organisation) -> None:
     now_ms = await org.now_ms()
     scope = Scope((Channel.SMS, Channel.MMS), ("DE", "US"))
-    await org.grant(
-        5, grant_id="g", kind=GrantKind.PLAN, expire_ms=now_ms + 60_000, priority=-3, scope=scope, actor="ann", reference="i-7",
-        note="Grüße ✓",
-    )  # fmt: skip
+    said = {"actor": "ann", "reference": "i-7", "note": "Grüße ✓"}
+    await org.grant(5, grant_id="g", kind=GrantKind.PLAN, expire_ms=now_ms + 60_000, priority=-3, scope=scope, **said)
     grant = (await org.grants())["g"]
-    assert (grant.account_id, grant.kind, grant.amount, grant.expire_ms) == (org.root_id, GrantKind.PLAN, 5, now_ms + 60_000)
-    assert (grant.priority, grant.scope, grant.actor, grant.reference, grant.note) == (-3, scope, "ann", "i-7", "Grüße ✓")
+    assert (grant.account_id, grant.kind, grant.amount, grant.expire_ms) == (
+        org.root_id,
+        GrantKind.PLAN,
+        5,
+        now_ms + 60_000,
+    )
+    assert (grant.priority, grant.scope, grant.actor, grant.reference, grant.note) == (
+        -3,
+        scope,
+        "ann",
+        "i-7",
+        "Grüße ✓",
+    )
     assert grant.create_ms == grant.effective_ms >= now_ms
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from creditgate.pricing.usage import Priority
-from creditgate_server.credit.terms import Decision, DenialReason, Funding, ReservationState
+from creditgate.pricing.usage import Direction, Priority
+from creditgate_server.credit.terms import Decision, DenialReason, Enforcement, Funding, ReservationState
 from creditgate_server.engine.errors import AccountNotFound, IdReused
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Organisation
+
+    from creditgate_server.credit.operations import Traffic
+    from creditgate_server.engine.engine import Engine
 
 
 async def test_a_reserve_holds_the_credits_of_the_nearest_account_that_funds_itself(org: Organisation) -> None:
@@ -126,13 +129,46 @@ async def test_an_unknown_account_is_named(org: Organisation) -> None:
     assert caught.value.metadata["account_id"] == org.path("nobody")
 
 
-async def test_64_racers_on_1000_credits_get_exactly_1000(org: Organisation) -> None:
-    await org.grant(1_000)
+async def test_a_reserve_of_inbound_usage_obeys_the_rules_of_reserve(org: Organisation) -> None:
+    await org.change(inbound_overdraft_limit=100)
+    await org.grant(2)
+    denied = await org.reserve(org.sms(3, direction=Direction.INBOUND))
+    assert denied.denial is not None
+    assert denied.denial.reason is DenialReason.INSUFFICIENT_CREDITS
+    assert (await org.reserve(org.sms(2, direction=Direction.INBOUND))).decision is Decision.ALLOWED
 
-    async def race() -> int:
-        answers = [await org.reserve() for _ in range(20)]
+
+async def test_a_balance_says_how_many_more_recipients_fit(org: Organisation) -> None:
+    await org.open("field")
+    await org.change(overdraft_limit=3, floor=1)
+    await org.grant(10)
+    await org.allot(8, "field")
+
+    async def fit(traffic: Traffic, below: str = "") -> int | None:
+        balance = (await org.quote(traffic, below)).balance
+        assert balance is not None
+        return balance.units_left
+
+    assert await fit(org.sms(3)) == 4
+    assert await fit(org.sms(3, priority=Priority.BULK)) == 3
+    assert await fit(org.sms(3), "field") == 2
+    assert await fit(org.sms(14)) == 0
+    await org.change(enforcement=Enforcement.MONITOR)
+    assert await fit(org.sms(3)) is None
+    assert await fit(org.sms(3), "field") == 2
+
+
+async def test_64_racers_through_two_sidecars_on_1000_credits_get_exactly_1000(
+    org: Organisation, second_engine: Engine
+) -> None:
+    await org.grant(1_000)
+    sidecars = org, type(org)(second_engine, org.store, org.root_id)
+
+    async def race(number: int) -> int:
+        ids = (f"{number}-{turn}" for turn in range(20))
+        answers = [await sidecars[number % 2].reserve(id=id_) for id_ in ids]
         return sum(answer.decision is Decision.ALLOWED for answer in answers)
 
-    allowed = await asyncio.gather(*(race() for _ in range(64)))
+    allowed = await asyncio.gather(*(race(number) for number in range(64)))
     assert sum(allowed) == 1_000
     assert (await org.balance()).available == 0

@@ -10,7 +10,7 @@ import pytest
 from creditgate.pricing.rules import Rule, Unit
 from creditgate.pricing.usage import Channel, Direction, Segments
 from creditgate_server.credit.operations import ActualUsage, Scope
-from creditgate_server.credit.terms import Funding, GrantState, Pot, ReservationState
+from creditgate_server.credit.terms import Enforcement, Funding, GrantState, Pot, ReservationState
 from creditgate_server.engine.errors import (
     AccountNotFound,
     HoldAlreadyCommitted,
@@ -21,8 +21,9 @@ from creditgate_server.engine.errors import (
 )
 
 if TYPE_CHECKING:
-    from creditgate_server.credit.outcomes import Settlement
     from tests.ledger.conftest import Organisation
+
+    from creditgate_server.credit.outcomes import Settlement
 
 
 async def test_a_commit_without_an_amount_captures_all_that_is_held(org: Organisation) -> None:
@@ -30,7 +31,13 @@ async def test_a_commit_without_an_amount_captures_all_that_is_held(org: Organis
     await org.reserve(org.sms(3), id="m1")
     settled = await org.commit("m1")
     assert settled.state is ReservationState.COMMITTED
-    assert (settled.captured, settled.restored, settled.overage, settled.replayed, settled.late) == (3, 0, 0, False, False)
+    assert (settled.captured, settled.restored, settled.overage, settled.replayed, settled.late) == (
+        3,
+        0,
+        0,
+        False,
+        False,
+    )
     assert await org.figures() == (7, 0, 0)
 
 
@@ -148,6 +155,19 @@ async def test_a_commit_captures_in_burn_order_and_gives_the_last_back(org: Orga
     assert (grants["first"].captured, grants["second"].captured, grants["second"].remaining) == (2, 1, 8)
     wallet = (await org.hold("m1")).draws[0]
     assert (wallet.pot, wallet.grants) == (Pot.WALLET, (("first", 2), ("second", 1)))
+
+
+async def test_a_settled_hold_tells_what_was_captured_of_whom(org: Organisation) -> None:
+    await org.open("field", enforcement=Enforcement.MONITOR)
+    await org.grant(5, grant_id="credits")
+    await org.allot(3, "field", grant_id="room")
+    await org.reserve(org.sms(4), "field", id="m1")
+    await org.commit("m1", "field", 7)
+    wallet, limit, more_wallet, more_limit = (await org.hold("m1", "field")).draws
+    assert (wallet.grants, wallet.unfunded, wallet.unenforced) == ((("credits", 4),), 0, 0)
+    assert (limit.grants, limit.unfunded, limit.unenforced) == ((("room", 3),), 0, 1)
+    assert (more_wallet.grants, more_wallet.unfunded, more_wallet.unenforced) == ((("credits", 1),), 2, 0)
+    assert (more_limit.grants, more_limit.unfunded, more_limit.unenforced) == ((), 0, 3)
 
 
 async def test_what_goes_back_to_a_grant_that_has_ended_is_expired(org: Organisation) -> None:

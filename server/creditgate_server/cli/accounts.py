@@ -110,7 +110,8 @@ def _settings(account: Account) -> Facts:
 
 
 def _standing_views(standing: Standing) -> Iterator[View]:
-    yield balance_facts(standing.balance)
+    own_status = [_status(level.status) for level in standing.levels if level.account_id == standing.balance.account_id]
+    yield balance_facts(standing.balance, *(("status", status) for status in own_status))
     rows = [
         (
             grant.grant_id,

@@ -19,19 +19,17 @@ def reserve_outcome(answer: Reserved) -> Text:
     """Say in a line what became of a Reserve."""
     if not answer.allowed:
         return Text("denied, nothing held", Tone.BAD)
-    if is_settled(answer):
-        return Text(f"already {_written(answer.state)}: do not send it again", Tone.BAD)
+    match answer.state:
+        case ReservationState.COMMITTED:
+            return Text("already committed: do not send it again", Tone.BAD)
+        case ReservationState.RELEASED | ReservationState.EXPIRED:
+            return Text(f"already {_written(answer.state)}, nothing held: take a new id", Tone.BAD)
     return Text(f"allowed, {counted(answer.credits, 'credit')} held{again(replayed=answer.replayed)}", _tone(answer))
 
 
 def outcome(answer: Decided, allowed: str, denied: str) -> Text:
     """Say in a line what became of a usage."""
     return Text(allowed, _tone(answer)) if answer.allowed else Text(denied, Tone.BAD)
-
-
-def is_settled(answer: Reserved) -> bool:
-    """Whether the id was granted and settled before: its message has been dealt with."""
-    return answer.state is not None and answer.state is not ReservationState.PENDING
 
 
 def again(*, replayed: bool) -> str:
@@ -75,11 +73,12 @@ def given_back(answer: Committed | Released) -> Rows:
     ]
 
 
-def balance_facts(balance: Balance) -> Facts:
-    """Show what an account can spend."""
+def balance_facts(balance: Balance, *first: tuple[str, Value]) -> Facts:
+    """Show what an account can spend, below what else there is to say of it."""
     payer = balance.payer_id if balance.payer_id != balance.account_id else ""
     return Facts(
         [
+            *first,
             ("available", amount(balance.available)),
             ("usable here", amount(balance.usable) if balance.usable != balance.available else None),
             ("reserved", balance.reserved),

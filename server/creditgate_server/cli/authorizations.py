@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from creditgate.answers import Decided
+from creditgate.errors import already_settled
 from creditgate.terms import Decision, ReservationState
 from creditgate_server.cli.authorization_views import (
     Rows,
@@ -12,7 +13,6 @@ from creditgate_server.cli.authorization_views import (
     balance_facts,
     cost_rows,
     given_back,
-    is_settled,
     outcome,
     reservation_views,
     reserve_outcome,
@@ -21,7 +21,7 @@ from creditgate_server.cli.authorization_views import (
 from creditgate_server.cli.connection import PAGE_SIZE, connect, new_id
 from creditgate_server.cli.documents import document_of, json_of
 from creditgate_server.cli.exit_codes import ExitCode
-from creditgate_server.cli.failures import denial_of
+from creditgate_server.cli.failures import CommandFailed, denial_of
 from creditgate_server.cli.options import actual_fields, usage_fields
 from creditgate_server.cli.output import Output
 from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, counted
@@ -54,9 +54,9 @@ def reserve(arguments: Namespace, output: Output) -> ExitCode:
         *cost_rows(answer.cost),
     ]
     exit_code = _show(answer, reserve_outcome(answer), rows, output)
-    if answer.allowed and is_settled(answer):
-        # A script that sends what this command allows must not send a message a second time.
-        output.problem(f"reservation {answer.reservation_id} was settled before: its message has been dealt with")
+    if answer.allowed and answer.state is not None and answer.state is not ReservationState.PENDING:
+        # A script that sends what this command allows must not send what nothing is held for.
+        output.problem(str(already_settled(answer.reservation_id, answer.state)))
         return ExitCode.NEGATIVE
     return exit_code
 
@@ -74,6 +74,8 @@ def charge(arguments: Namespace, output: Output) -> ExitCode:
 def commit(arguments: Namespace, output: Output) -> ExitCode:
     """Capture what was really used of a hold."""
     actual, labels = actual_fields(arguments)
+    if actual and arguments.credits is not None:
+        raise CommandFailed(ExitCode.USAGE, "--credits says all that was used: leave out the size and --recipients")
     with connect(arguments) as client:
         answer = client.commit(
             arguments.account_id,

@@ -7,6 +7,8 @@ from argparse import Namespace
 from typing import Final
 
 from creditgate import Client, RetryPolicy
+from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.failures import CommandFailed
 
 RETRIES: Final = RetryPolicy(attempts_max=3)
 """A person who waits wants to hear soon that there is no server; a connection that was cut is worth another try."""
@@ -17,7 +19,10 @@ PAGE_SIZE: Final = 500
 
 def connect(arguments: Namespace) -> Client:
     """Make the client that the options ask for."""
-    return Client(arguments.target, timeout_s=arguments.timeout_s, retries=RETRIES)
+    try:
+        return Client(arguments.target, timeout_s=arguments.timeout_s, retries=RETRIES)
+    except ValueError as error:
+        raise CommandFailed(ExitCode.USAGE, str(error)) from error
 
 
 def new_id() -> str:

@@ -50,5 +50,6 @@ def grants(arguments: Namespace, output: Output) -> ExitCode:
     """List the grants of an account."""
     with connect(arguments) as client:
         found = list(client.list_grants(arguments.account_id, include_ended=arguments.ended, page_size=PAGE_SIZE))
-    output.answer({"grants": json_of(found)}, [grants_table(found)])
+        have_ended = not found and any(client.list_grants(arguments.account_id, include_ended=True, page_size=1))
+    output.answer({"grants": json_of(found)}, [grants_table(found, have_ended=have_ended)])
     return ExitCode.DONE

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import Final
 
 from creditgate.pricing.segments import count, suggest_gsm7
 from creditgate.pricing.usage import Encoding
 from creditgate_server.cli.demo_messages import Message
+
+
+SHOWN_WITHOUT_CHOICE_MAX: Final = 10
+"""Most texts that are all shown."""
 
 
 class PriceKind(IntEnum):
@@ -24,10 +29,13 @@ class PriceKind(IntEnum):
 
 
 def choose_examples(messages: Iterable[Message]) -> list[str]:
-    """Return the first text of each kind that there is."""
+    """Return all texts where they are few, else the first one of each kind that there is."""
+    texts = list(dict.fromkeys(message.text for message in messages))
+    if len(texts) <= SHOWN_WITHOUT_CHOICE_MAX:
+        return texts
     first: dict[PriceKind, str] = {}
-    for message in messages:
-        first.setdefault(_kind_of(message.text), message.text)
+    for text in texts:
+        first.setdefault(_kind_of(text), text)
     return [first[kind] for kind in sorted(first)]
 
 

@@ -104,7 +104,7 @@ def conclusion(reconciliation: Reconciliation, report: Report, messages: int, el
 def next_steps() -> Iterator[View]:
     """Say where to go from here."""
     yield Sentence(Text(""))
-    yield Sentence(Text("Next: `creditgate demo FILE` with messages of your own; README.md has the rest."))
+    yield Sentence(Text("Next: `./scripts/demo FILE` with messages of your own; README.md has the rest."))
 
 
 def _reconciled(reconciliation: Reconciliation) -> Text:

@@ -33,13 +33,13 @@ FLAGS: Final[Mapping[str, str]] = {
 """Fields of the interface that the command line calls otherwise than `--field-name`."""
 
 REMEDIES: Final[Mapping[type[errors.CallFailed], str]] = {
-    errors.AccountNotFound: "accounts create {account_id}",
-    errors.ParentNotFound: "accounts create {parent_id}",
-    errors.AccountAlreadyExists: "accounts show {account_id}",
-    errors.ReservationNotFound: "holds {account_id}",
-    errors.RateCardNotFound: "rates",
+    errors.AccountNotFound: "see `creditgate accounts`, or create it with `creditgate accounts create {account_id}`",
+    errors.ParentNotFound: "create it with `creditgate accounts create {parent_id}`",
+    errors.AccountAlreadyExists: "see `creditgate accounts show {account_id}`",
+    errors.ReservationNotFound: "see `creditgate holds {account_id}`",
+    errors.RateCardNotFound: "see `creditgate rates`",
 }
-"""The command that helps with a failure, filled in from its metadata."""
+"""What helps with a failure, filled in from its metadata."""
 
 
 class CommandFailed(Exception):
@@ -67,7 +67,7 @@ def line_of(failure: errors.CallFailed) -> str:
     line = str(failure)
     remedy = REMEDIES.get(type(failure))
     if remedy is not None:
-        line += f"; try `creditgate {remedy.format_map(_Ids(failure.metadata))}`"
+        line += f"; {remedy.format_map(_Ids(failure.metadata))}"
     if isinstance(failure, errors.InternalError):
         line += f"; request {failure.request_id}"
     return line
@@ -115,12 +115,14 @@ def denial_of(answer: Decided) -> str | None:
     if answer.decision is not Decision.DENIED or answer.denial is None:
         return None
     level, shortfall = answer.denial.account_id, answer.denial.shortfall
-    covers = f"`creditgate grant {level} {shortfall}` covers it"
+    fills_wallet = f"`creditgate grant {level} {shortfall}` gives the wallet of {level} as many"
     remedies = {
-        DenialReason.INSUFFICIENT_CREDITS: covers,
-        DenialReason.LIMIT_REACHED: f"`creditgate grant {level} {shortfall} --kind allotment` raises the limit",
+        DenialReason.INSUFFICIENT_CREDITS: fills_wallet,
+        DenialReason.LIMIT_REACHED: (
+            f"`creditgate grant {level} {shortfall} --kind allotment` raises the limit of {level} by as many"
+        ),
         DenialReason.FLOOR: "transactional usage may go below the floor",
-        DenialReason.INBOUND_LIMIT: covers,
+        DenialReason.INBOUND_LIMIT: fills_wallet,
         DenialReason.ACCOUNT_SUSPENDED: f"`creditgate accounts update {level} --status active` ends that",
         DenialReason.TOO_MANY_SEGMENTS: "shorten the text",
         DenialReason.NO_RATE: "`creditgate rates show ID` lists the rules of a card",

@@ -33,9 +33,10 @@ def scope_of(scope: Scope) -> str:
     return ", ".join([*map(written, scope.channels), *scope.regions])
 
 
-def grants_table(grants: list[CreditGrant]) -> Table:
-    """Show grants: who gave them, when, how many, and what is left."""
-    return Table(_HEADINGS, [_row(grant) for grant in grants], empty="no grants: give some with `creditgate grant`")
+def grants_table(grants: list[CreditGrant], *, have_ended: bool) -> Table:
+    """Show grants: who gave them, when, how many, and what is left. `have_ended`: there are none but ended ones."""
+    none = "no grants in use: --ended lists those that have ended" if have_ended else "no grants"
+    return Table(_HEADINGS, [_row(grant) for grant in grants], empty=f"{none}; give some with `creditgate grant`")
 
 
 def _row(grant: CreditGrant) -> tuple[Value, ...]:

@@ -63,7 +63,7 @@ def usage(parser: ArgumentParser, *, direction_required: bool = False) -> None:
     )
     _add_optional(parser, "--to", "recipient", str, "NUMBER", "the number that receives: +14155550100, or a short code")
     _add_optional(parser, "--from", "sender", str, "NUMBER", "the number or name that sends")
-    _add_recipients(parser)
+    _add_recipients(parser, default="1")
     _add_optional(
         parser, "--region", "region", region, "CODE", "the other party's country; default: told by its number"
     )
@@ -78,7 +78,7 @@ def actual_usage(parser: ArgumentParser) -> None:
     parser.usage = "%(prog)s ACCOUNT ID [SIZE] [option ...]"
     sizes = _add_sizes(parser, required=False)
     sizes.add_argument("--credits", type=whole_number, metavar="N", help="credits in all; default: all that is held")
-    _add_recipients(parser)
+    _add_recipients(parser, default="as held")
     _add_labels(parser)
 
 
@@ -208,8 +208,10 @@ def _add_sizes(parser: ArgumentParser, *, required: bool) -> _MutuallyExclusiveG
     return sizes
 
 
-def _add_recipients(parser: ArgumentParser) -> None:
-    _add_optional(parser, "--recipients", "recipient_count", whole_number, "N", "how many recipients; default 1")
+def _add_recipients(parser: ArgumentParser, *, default: str) -> None:
+    _add_optional(
+        parser, "--recipients", "recipient_count", whole_number, "N", f"how many recipients; default: {default}"
+    )
 
 
 def _add_labels(parser: ArgumentParser) -> None:

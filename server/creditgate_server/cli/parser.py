@@ -72,7 +72,10 @@ HEALTH_TIMEOUT_S: Final = 2.0
 
 
 def make_parser() -> ArgumentParser:
-    """Make the parser. It leaves in the namespace, besides options, the `handler` to call: `module:function`."""
+    """Make the parser.
+
+    It leaves in the namespace, besides options, the `handler` to call (`module:function`) and the command's `parser`.
+    """
     parser = ArgumentParser(
         prog="creditgate",
         description=DESCRIPTION,
@@ -81,7 +84,7 @@ def make_parser() -> ArgumentParser:
         allow_abbrev=False,
     )
     # Options that stand on several levels have their defaults here: an inner default would undo what was said outside.
-    parser.set_defaults(json=False, target=None, timeout_s=DEFAULT_TIMEOUT_S)
+    parser.set_defaults(json=False, target=None, timeout_s=DEFAULT_TIMEOUT_S, parser=parser)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", dest="command", title="commands")
     _add_server_commands(commands)
@@ -238,7 +241,7 @@ def _add(commands: _Commands, name: str, handler: str, purpose: str) -> Argument
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.set_defaults(handler=handler)
+    parser.set_defaults(handler=handler, parser=parser)
     parser.add_argument("--json", action="store_true", default=SUPPRESS, help="print JSON instead of tables")
     return parser
 

@@ -16,16 +16,21 @@ from creditgate_server.options import LogFormat, LogLevel
 from creditgate_server.settings import InvalidSettings, Settings, load_settings
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.errors import StoreDirectoryTaken
+from creditgate_server.store.errors import StoreDirectoryTaken, StoreUrlInvalid
 
 
 def settings_of(arguments: Namespace) -> Settings:
-    """Read the server's settings: flags, environment and file."""
+    """Read the server's settings: flags, environment and file. The address of a store must be one."""
     file = Path(arguments.config) if arguments.config is not None else None
     try:
-        return load_settings(server_flags(arguments), os.environ, file)
+        settings = load_settings(server_flags(arguments), os.environ, file)
+        if settings.redis_url is not None:
+            StoreConnections(settings.redis_url)
     except InvalidSettings as error:
         raise CommandFailed(ExitCode.USAGE, *error.problems) from error
+    except StoreUrlInvalid as error:
+        raise CommandFailed(ExitCode.USAGE, f"--redis-url: {error}") from error
+    return settings
 
 
 def quiet_logs() -> None:
@@ -67,4 +72,8 @@ async def _embedded_url(settings: Settings, stack: AsyncExitStack) -> str:
 
 def has_data(settings: Settings) -> bool:
     """Whether the data directory has been a store's: looking at it must not make it one."""
-    return settings.data_dir.is_dir() and any(settings.data_dir.iterdir())
+    try:
+        return settings.data_dir.is_dir() and any(settings.data_dir.iterdir())
+    except PermissionError as error:
+        problem = f"{settings.data_dir} cannot be read, for it belongs to another user: ask as that one"
+        raise CommandFailed(ExitCode.FAILED, problem) from error

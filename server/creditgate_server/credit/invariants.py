@@ -4,23 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from creditgate_server.credit.terms import GrantState, Pot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+
+
+NEVER_MS: Final = 2**48 - 1
+"""What no expiry sorts as in a burn order."""
 
 
 @dataclass(frozen=True, slots=True)
 class GrantRecord:
-    """A grant as it stands in the store; `ended` tells that it lives among the ended ones."""
+    """A grant as it stands in the store, its times in milliseconds.
+
+    `expire_ms` is NEVER_MS without an expiry, `starts_ms` 0 once it has begun; `ended` tells where it lives.
+    """
 
     number: int
     grant_id: str
     state: GrantState
     pot: Pot
     scope: int
+    priority: int
+    expire_ms: int
+    create_ms: int
+    starts_ms: int
     amount: int
     remaining: int
     held: int
@@ -32,10 +43,13 @@ class GrantRecord:
 
 @dataclass(frozen=True, slots=True)
 class PotRecord:
-    """A pot's redundant figures: credits left per scope, and (grant number, scope) in burn order."""
+    """A pot's redundant figures: credits left per scope, and in burn order the grants with what they are sorted by.
+
+    An entry is (grant number, scope, priority, expiry, creation).
+    """
 
     sums: tuple[int, ...]
-    order: tuple[tuple[int, int], ...]
+    order: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,15 @@ class HeldByTree:
     granted: Mapping[tuple[str, Pot], int]
     uncovered: Mapping[tuple[str, Pot], int]
     open_holds: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DueTimes:
+    """When, in milliseconds (0: never), the root, its partition and its due index say that something is due next."""
+
+    root_ms: int
+    partition_ms: int
+    index_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +131,25 @@ def _pot(account: AccountRecord, pot: Pot) -> Iterator[Breach]:
         if found != left[scope]:
             name = f"{pot.name.lower()} sum of scope {scope} = Σ remaining"
             yield Breach(account.account_id, "", name, found, left[scope])
-    expected_order = {grant.number for grant in live if grant.remaining > 0}
-    order = [number for number, _ in record.order]
+    yield from _order(account, pot, [grant for grant in live if grant.remaining > 0])
+
+
+def _order(account: AccountRecord, pot: Pot, drawable: list[GrantRecord]) -> Iterator[Breach]:
+    """Yield the first place at which a burn order is not priority, soonest expiry, oldest, id; and grants it lacks."""
+    record = account.pots[pot]
+    name = f"the {pot.name.lower()} burn order names every grant with credits left, once"
+    found = Counter(number for number, *_ in record.order)
+    due = Counter(grant.number for grant in drawable)
     for grant in account.grants:
-        if grant.pot is pot and order.count(grant.number) != (grant.number in expected_order):
-            name = f"the {pot.name.lower()} burn order names every grant with credits left, once"
-            found = order.count(grant.number)
-            yield Breach(account.account_id, grant.grant_id, name, found, int(grant.number in expected_order))
+        if grant.pot is pot and found[grant.number] != due[grant.number]:
+            yield Breach(account.account_id, grant.grant_id, name, found[grant.number], due[grant.number])
+    if found != due:
+        return
+    drawable.sort(key=lambda grant: (grant.priority, grant.expire_ms, grant.create_ms, grant.grant_id))
+    for place, (entry, grant) in enumerate(zip(record.order, drawable, strict=True)):
+        if entry != (grant.number, grant.scope, grant.priority, grant.expire_ms, grant.create_ms):
+            name = f"place {place} of the {pot.name.lower()} burn order, by grant number, with its scope and times"
+            yield Breach(account.account_id, grant.grant_id, name, entry[0], grant.number)
 
 
 def _account(account: AccountRecord) -> Iterator[Breach]:
@@ -141,6 +176,10 @@ def _account(account: AccountRecord) -> Iterator[Breach]:
         "grants = active grants": (counters["grants"], sum(not grant.ended for grant in account.grants)),
     }
     yield from _unequal(account.account_id, equations)
+    events = [grant.starts_ms or grant.expire_ms for grant in account.grants if not grant.ended]
+    due_ms = min((event_ms for event_ms in events if event_ms != NEVER_MS), default=NEVER_MS)
+    if (counters["grant_due"] or NEVER_MS) > due_ms:
+        yield Breach(account.account_id, "", "grant_due <= the next start or end", counters["grant_due"], due_ms)
     newest = max((grant.number for grant in account.grants), default=0)
     if counters["grant_next"] <= newest:
         yield Breach(account.account_id, "", "grant_next > every grant's number", counters["grant_next"], newest + 1)
@@ -152,15 +191,12 @@ def _account(account: AccountRecord) -> Iterator[Breach]:
             yield Breach(account.account_id, "", f"{name} >= 0", counters[name], 0)
 
 
-def breaches_of_holds(
-    counters: Mapping[str, Mapping[str, int]], held: HeldByTree, account_ids: Iterable[str]
-) -> Iterator[Breach]:
+def breaches_of_holds(counters: Mapping[str, Mapping[str, int]], held: HeldByTree) -> Iterator[Breach]:
     """Yield where the counters of accounts differ from what the open holds of their organisation hold.
 
     `counters` and `held` must be of one moment.
     """
-    for account_id in account_ids:
-        own = counters[account_id]
+    for account_id, own in counters.items():
         wallet, limit = (account_id, Pot.WALLET), (account_id, Pot.LIMIT)
         unfunded = held.uncovered.get(wallet, 0)
         equations = {
@@ -170,6 +206,17 @@ def breaches_of_holds(
             "open_holds = number of open holds": (own["open_holds"], held.open_holds.get(account_id, 0)),
         }
         yield from _unequal(account_id, equations)
+    named = {account_id for account_id, _ in held.granted} | set(held.open_holds)
+    for account_id in sorted(named - set(counters)):
+        yield Breach(account_id, "", "an account that open holds name is listed", 0, 1)
+
+
+def breaches_of_due_times(root_id: str, times: DueTimes) -> Iterator[Breach]:
+    """Yield where what is due of an organisation would be found late, or never."""
+    if times.index_ms and not 0 < times.root_ms <= times.index_ms:
+        yield Breach(root_id, "", "tree_due <= the least time of the due index", times.root_ms, times.index_ms)
+    if times.root_ms != times.partition_ms:
+        yield Breach(root_id, "", "the time in the partition's index = tree_due", times.partition_ms, times.root_ms)
 
 
 def _unequal(account_id: str, equations: Mapping[str, tuple[int, int]]) -> Iterator[Breach]:

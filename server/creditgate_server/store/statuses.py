@@ -21,6 +21,8 @@ class Status(StrEnum):
     TOO_MANY_SCOPES = "TOO_MANY_SCOPES"
     EXPIRE_TIME_PAST = "EXPIRE_TIME_PAST"
     BALANCE_OVERFLOW = "BALANCE_OVERFLOW"
+    UNREADABLE = "UNREADABLE"
+    """To an audit: what is kept of the account is gone or is no record."""
     REPRICE = "REPRICE"
     """The account is priced by another rate card, which the reply names: price again and repeat."""
     UNPRICED = "UNPRICED"

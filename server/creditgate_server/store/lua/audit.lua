@@ -1,76 +1,109 @@
 -- audit: raw records for `creditgate verify`, as they stand, with nothing that is due taken into account.
+--
+-- What cannot be decoded must not end the audit: it is a finding, UNREADABLE, and the next account is read all the same.
 
 audit.HOLDS_MAX = 2000
 
-local function account_record(w, id)
-  local key = w.prefix .. "a:" .. id
-  local counters, totals = unpack(call("HMGET", key, "c", "t"))
-  return counters and codec.counters(counters), totals and codec.totals(totals), key
+-- Decode a record, nil where it is missing or is none.
+local function readable(decoder, packed)
+  if not packed then return nil end
+  local ok, record = pcall(decoder, packed)
+  return ok and record or nil
 end
 
 local function read_order(packed)
   local entries = {}
   for at = 1, #(packed or ""), codec.ENTRY_SIZE do
-    local _, _, _, number, scope = struct_unpack(codec.ENTRY, packed, at)
-    entries[#entries + 1] = { number, scope }
+    local priority, expire_ms, create_ms, number, scope = struct_unpack(codec.ENTRY, packed, at)
+    entries[#entries + 1] = { number, scope, priority, expire_ms, create_ms }
   end
   return entries
 end
 
--- audit_account: all that is kept of one account, in one step.
--- ARGS: account
--- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants | ACCOUNT_NOT_FOUND id
-function audit.account(w, args)
-  local c, t, key = account_record(w, args[1])
-  if not c then return { "ACCOUNT_NOT_FOUND", args[1] } end
-  local found = {}
-  local function add(number, packed, terms, ended)
-    local g, m = codec.grant(packed), codec.terms(terms)
-    found[#found + 1] = { tonumber(number), m.id, g.state, g.pot, g.scope, g.amount, g.remaining, g.held, g.captured, g.debt_paid,
-      g.expired, ended }
-  end
-  local fields, values = call("HGETALL", key), {}
+local function read_grant(number, packed, packed_terms, ended)
+  local g, m = codec.grant(packed), codec.terms(packed_terms)
+  local expiry = m.expire_ms == 0 and codec.NEVER or m.expire_ms
+  local starts_ms = g.state == GRANT_STATE.PENDING and m.effective_ms or 0
+  return { tonumber(number), m.id, g.state, g.pot, g.scope, m.priority, expiry, m.create_ms, starts_ms, g.amount, g.remaining, g.held,
+    g.captured, g.debt_paid, g.expired, ended }
+end
+
+local function read_account(w, id)
+  local fields, values, found = call("HGETALL", w.prefix .. "a:" .. id), {}, {}
   for i = 1, #fields, 2 do values[fields[i]] = fields[i + 1] end
   for field, value in pairs(values) do
     local number = match(field, "^g(%d+)$")
-    if number then add(number, value, values["m" .. number], false) end
+    if number then found[#found + 1] = read_grant(number, value, values["m" .. number], false) end
   end
-  local ended = call("HGETALL", w.prefix .. "e:" .. args[1])
+  local ended = call("HGETALL", w.prefix .. "e:" .. id)
   for i = 1, #ended, 2 do
     local packed, terms = decode(ended[i + 1])
-    add(ended[i], packed, terms, true)
+    found[#found + 1] = read_grant(ended[i], packed, terms, true)
   end
-  return { "OK", c, t, codec.sums(values.ws), read_order(values.wo), codec.sums(values.ls), read_order(values.lo), found }
+  return { "OK", codec.counters(values.c), codec.totals(values.t), codec.sums(values.ws), read_order(values.wo),
+    codec.sums(values.ls), read_order(values.lo), found }
+end
+
+-- audit_account: all that is kept of one account, in one step.
+-- ARGS: account
+-- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants | UNREADABLE
+function audit.account(w, args)
+  local ok, reply = pcall(read_account, w, args[1])
+  return ok and reply or { "UNREADABLE" }
+end
+
+-- Add what an open hold holds to the sums of its pots.
+local function add_draws(sums, hold)
+  for _, draw in ipairs(hold.draws) do
+    local pot = draw[1] .. "|" .. draw[2]
+    sums[pot] = sums[pot] or { draw[1], draw[2], 0, 0 }
+    for i = 7, #draw, 2 do sums[pot][3] = sums[pot][3] + draw[i] end
+    sums[pot][4] = sums[pot][4] + draw[4]
+  end
+end
+
+local function values_of(map)
+  local values = {}
+  for _, value in pairs(map) do values[#values + 1] = value end
+  return values
 end
 
 -- audit_holds: what the open holds of a tree hold, one page of its due index, and the counters of some accounts at that moment.
 -- ARGS: root accounts start
--- RETURNS: OK draws open counters next (0: no more)
---   draws: { account, pot, granted, uncovered } summed per page; open: { account, holds }; counters: { account, seq, reserved,
---   limit_reserved, unfunded, open_holds }
+-- RETURNS: OK draws open counters misplaced tree next (0: no more)
+--   draws: { account, pot, granted, uncovered } of the page; open: { account, holds }; counters: { account, seq, reserved,
+--   limit_reserved, unfunded, open_holds }; misplaced: { account, due, expires } of holds that the index ends at another time;
+--   tree: { tree_due, due, least }, when the root, the partition and the index say that something is due next (0: never)
 function audit.holds(w, args)
   local root_id, accounts, start = unpack(args)
-  local members = call("ZRANGE", w.prefix .. "d:" .. root_id, start, start + audit.HOLDS_MAX - 1)
-  local sums, open, draws, counts, counters = {}, {}, {}, {}, {}
-  for _, member in ipairs(members) do
-    local account, id = match(member, "^h([^|]*)|(.*)$")
-    local packed = account and call("GET", holds.key(w, root_id, id))
-    local hold = packed and codec.hold(packed)
+  local key, sums, open, misplaced, counters = w.prefix .. "d:" .. root_id, {}, {}, {}, {}
+  local members = call("ZRANGE", key, start, start + audit.HOLDS_MAX - 1, "WITHSCORES")
+  for i = 1, #members, 2 do
+    local account, id = match(members[i], "^h([^|]*)|(.*)$")
+    local hold = account and readable(codec.hold, call("GET", holds.key(w, root_id, id)))
     if hold and hold.state == RESERVATION_STATE.PENDING then
-      open[account] = (open[account] or 0) + 1
-      for _, draw in ipairs(hold.draws) do
-        local pot = draw[1] .. "|" .. draw[2]
-        sums[pot] = sums[pot] or { draw[1], draw[2], 0, 0 }
-        for j = 7, #draw, 2 do sums[pot][3] = sums[pot][3] + draw[j] end
-        sums[pot][4] = sums[pot][4] + draw[4]
-      end
+      open[account] = open[account] or { account, 0 }
+      open[account][2] = open[account][2] + 1
+      add_draws(sums, hold)
+      local due_ms = tonumber(members[i + 1])
+      if due_ms ~= hold.expire_ms then misplaced[#misplaced + 1] = { account, due_ms, hold.expire_ms } end
     end
   end
-  for _, sum in pairs(sums) do draws[#draws + 1] = sum end
-  for account, count in pairs(open) do counts[#counts + 1] = { account, count } end
-  for i, id in ipairs(accounts) do
-    local c = account_record(w, id)
-    if c then counters[i] = { id, c.seq, c.reserved, c.limit_reserved, c.unfunded, c.open_holds } end
+  for _, id in ipairs(accounts) do
+    local c = readable(codec.counters, call("HGET", w.prefix .. "a:" .. id, "c"))
+    if c then counters[#counters + 1] = { id, c.seq, c.reserved, c.limit_reserved, c.unfunded, c.open_holds } end
   end
-  return { "OK", draws, counts, counters, #members == audit.HOLDS_MAX and start + audit.HOLDS_MAX or 0 }
+  local root = readable(codec.counters, call("HGET", w.prefix .. "a:" .. root_id, "c"))
+  local tree = { root and root.tree_due or 0, tonumber(call("ZSCORE", w.prefix .. "due", root_id) or 0),
+    tonumber(call("ZRANGE", key, 0, 0, "WITHSCORES")[2] or 0) }
+  local following = #members == 2 * audit.HOLDS_MAX and start + audit.HOLDS_MAX or 0
+  return { "OK", values_of(sums), values_of(open), counters, misplaced, tree, following }
+end
+
+-- audit_seq: the number of an account's latest journal entry.
+-- ARGS: account
+-- RETURNS: OK seq | UNREADABLE
+function audit.seq(w, args)
+  local c = readable(codec.counters, call("HGET", w.prefix .. "a:" .. args[1], "c"))
+  return c and { "OK", c.seq } or { "UNREADABLE" }
 end

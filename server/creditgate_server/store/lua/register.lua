@@ -10,6 +10,7 @@ local READS = {
   quote = authorizations.quote, get_account = reads.get_account, list_accounts = reads.list_accounts,
   get_standing = reads.get_standing, list_grants = reads.list_grants, get_hold = reads.get_hold, list_holds = reads.list_holds,
   due = reads.due, audit_account = audit.account, audit_holds = audit.holds,
+  audit_seq = audit.seq,
 }
 
 -- ARGV: settings, then name, packed arguments, name, packed arguments …
