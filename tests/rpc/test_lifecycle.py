@@ -241,7 +241,7 @@ def test_a_second_signal_stops_at_once(start: Start, connect: Connect, organisat
         until(lambda: metric(server, "creditgate_calls_under_way") == 1)
         server.process.send_signal(signal.SIGTERM)
         until(lambda: said(server, "draining"))
-        assert server.stop() == -signal.SIGTERM
+        assert server.stop() == 128 + signal.SIGTERM
     caller.join()
 
     assert isinstance(caller.result, grpc.RpcError)

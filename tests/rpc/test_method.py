@@ -138,7 +138,7 @@ async def test_an_unexpected_exception_says_nothing_of_itself(calls: Calls, logs
     assert "ZeroDivision" not in str(error)
     (line,) = logs
     assert (line["log_level"], line["reason"]) == ("error", "INTERNAL")
-    assert isinstance(line["exception"], ZeroDivisionError)
+    assert isinstance(line["exc_info"], ZeroDivisionError)
 
 
 async def test_an_error_of_the_engine_has_its_code_reason_and_cause(calls: Calls, logs: list[Any]) -> None:
@@ -168,7 +168,7 @@ async def test_neither_body_nor_number_is_logged(calls: Calls, logs: list[Any]) 
         await failure(reserve(REQUEST))
         await failure(reserve(REQUEST))
 
-    shown = [{name: value for name, value in line.items() if name != "exception"} for line in logs]
+    shown = [{name: value for name, value in line.items() if name != "exc_info"} for line in logs]
     assert len(shown) == 3
     assert "secret" not in str(shown)
     assert "4155550100" not in str(shown)

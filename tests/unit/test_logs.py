@@ -75,7 +75,7 @@ def test_an_exception_is_logged_by_type_and_place_not_by_its_words(capsys: pytes
     try:
         stumble()
     except ValueError as error:
-        structlog.get_logger().error("call_failed", exception=error)
+        structlog.get_logger().error("call_failed", exc_info=error)
 
     (line,) = lines(capsys)
     assert line["exception_type"] == "ValueError"

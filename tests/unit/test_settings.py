@@ -160,7 +160,18 @@ def test_what_is_no_option_is_named_with_what_may_have_been_meant(tmp_path: Path
 
 
 def test_variables_of_clients_and_tests_are_not_ours() -> None:
-    load_settings({}, {"CREDITGATE_TARGET": "127.0.0.1:1", "CREDITGATE_TEST_TEXTS": "/texts", "PATH": "/bin"})
+    load_settings({}, {"CREDITGATE_TARGET": "127.0.0.1:1", "CREDITGATE_TEST_SMS_FILE": "/texts", "PATH": "/bin"})
+
+
+def test_variables_that_kubernetes_sets_for_a_service_of_our_name_are_not_ours() -> None:
+    names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_GRPC", "PORT", "PORT_50051_TCP", "PORT_50051_TCP_ADDR")
+    load_settings({}, {f"CREDITGATE_{name}": "10.0.0.1" for name in names})
+
+
+def test_a_misspelt_variable_of_tests_is_named() -> None:
+    (problem,) = problems(environment={"CREDITGATE_TEST_CLOK": "true"})
+
+    assert "CREDITGATE_TEST_CLOCK may be meant" in problem
 
 
 def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from creditgate.pricing.segments import count, suggest_gsm7
 from creditgate.pricing.usage import Encoding
 from creditgate_server.cli.demo_messages import Message
 
-
 SHOWN_WITHOUT_CHOICE_MAX: Final = 10
 """Most texts that are all shown."""
 
