@@ -24,9 +24,9 @@ from creditgate_server.credit import terms
 from creditgate_server.credit.operations import AccountSettings
 from creditgate_server.engine import errors
 from creditgate_server.engine.engine import Engine
-from creditgate_server.store import library
+from creditgate_server.store import library, records
 from creditgate_server.store.connections import StoreConnections
-from creditgate_server.store.ledger import Ledger, LedgerSettings, Reply, Request
+from creditgate_server.store.ledger import Lane, Ledger, LedgerSettings, Reply, Request
 from creditgate_server.store.statuses import Status
 from creditgate_server.verification import verify
 
@@ -340,5 +340,7 @@ async def test_every_function_is_packed_the_arguments_of_its_header(store: Embed
     partition = 0
     await ledger.due(partition, 5)
     await verify(ledger)
+    # Asked only of an account that goes on while it is verified.
+    await ledger.send([Request(ledger.key_of(organisation), Lane.READ, "audit_seq", records.pack(organisation))])
     await connections.close()
     assert ledger.asked == {name: len(CONTRACTS[name].args) for name in registered()}

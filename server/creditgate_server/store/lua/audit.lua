@@ -49,7 +49,8 @@ end
 -- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants | UNREADABLE
 function audit.account(w, args)
   local ok, reply = pcall(read_account, w, args[1])
-  return ok and reply or { "UNREADABLE" }
+  if not ok then return { "UNREADABLE" } end
+  return reply
 end
 
 -- Add what an open hold holds to the sums of its pots.
@@ -105,5 +106,6 @@ end
 -- RETURNS: OK seq | UNREADABLE
 function audit.seq(w, args)
   local c = readable(codec.counters, call("HGET", w.prefix .. "a:" .. args[1], "c"))
-  return c and { "OK", c.seq } or { "UNREADABLE" }
+  if not c then return { "UNREADABLE" } end
+  return { "OK", c.seq }
 end
