@@ -33,6 +33,8 @@ RECONNECT_BACKOFF_MS: Final = 100
 RECONNECT_BACKOFF_MS_MAX: Final = 1_000
 """Longest wait before connecting again; gRPC's own two minutes are for servers that are far away."""
 
+_FOREIGN_SCHEMES: Final = frozenset({"http", "https", "grpc", "grpcs", "tcp"})
+
 OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
     ("grpc.keepalive_time_ms", KEEPALIVE_TIME_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
@@ -54,6 +56,11 @@ OPTIONS: Final[tuple[tuple[str, int | str], ...]] = (
 def target_of(target: str | None) -> str:
     """Return the target to use: the one given, else the environment's, else the default.
 
-    It has the form `host:port`, `unix:path` or any other name that gRPC resolves.
+    It has the form `host:port`, `unix:path` or any other name that gRPC resolves. Raises ValueError for the address of
+    a web page: gRPC would take all of it for the name of a host.
     """
-    return target or os.environ.get(TARGET_VARIABLE) or DEFAULT_TARGET
+    chosen = target or os.environ.get(TARGET_VARIABLE) or DEFAULT_TARGET
+    scheme, separator, rest = chosen.partition("://")
+    if separator and scheme.lower() in _FOREIGN_SCHEMES:
+        raise ValueError(f"the target {chosen} must be host:port or unix:path, without {scheme}://: such as {rest}")
+    return chosen

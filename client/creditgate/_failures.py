@@ -106,12 +106,18 @@ def _unpack(error: grpc.RpcError, *wanted: Message) -> None:
             detail.Unpack(message)  # does nothing to a message of another type
 
 
+def _last_of(details: str) -> str:
+    """Return what gRPC names last of a chain of reasons: `Connection refused`."""
+    return details.rpartition(": ")[2].strip("[]")
+
+
 def _without_reason(code: grpc.StatusCode, details: str, target: str) -> tuple[type[errors.CallFailed], str]:
     """Return class and message of a status that gRPC itself, a proxy, or another kind of server has made."""
     match code:
         case grpc.StatusCode.UNAVAILABLE if details.startswith(_NEVER_SENT):
             return errors.Unavailable, (
                 f"no Creditgate server at {target}: start one with `creditgate serve`, or set CREDITGATE_TARGET"
+                f" ({_last_of(details)})"
             )
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             message = f"the connection to {target} was lost before an answer came: {details}"

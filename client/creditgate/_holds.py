@@ -64,7 +64,7 @@ class Hold:
 
     @property
     def cost(self) -> answers.Cost | None:
-        """What the whole usage costs; None in a replay that was priced before."""
+        """What the whole usage costs."""
         return self.answer.cost
 
     @property
@@ -107,7 +107,7 @@ def is_open(answer: answers.Reserved, *, raise_on_denial: bool) -> bool:
             raise errors.denied(answer)
         return False
     if answer.state is not None and answer.state is not ReservationState.PENDING:
-        raise errors.AlreadySettled(answer.reservation_id, answer.state)
+        raise errors.already_settled(answer.reservation_id, answer.state)
     return True
 
 

@@ -1,4 +1,7 @@
-"""Builds the requests from what callers say; pure, and shared by both clients. The server judges, not this module."""
+"""Builds the requests from what callers say; pure, and shared by both clients.
+
+The server judges. Refused here is only what a message cannot carry, or carries as something else.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ from creditgate.fields import AccountFields, Traffic, UsageFields
 from creditgate.pricing import Channel, Rule
 from creditgate.terms import ExpiryAction, GrantKind
 from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, rate_cards_pb2, usage_pb2
+
+RECIPIENTS_MAX: Final = 1_000_000
+"""Most recipients of one usage."""
 
 SIZES: Final = ("body", "segments", "characters", "seconds", "units", "credits")
 """The measures of a usage, of which it has exactly one."""
@@ -67,6 +73,7 @@ def commit(
     """Build a request of `AuthorizationService.Commit`. Without fields and credits it captures all that is held."""
     if fields and credits_used is not None:
         raise TypeError("a commit states either the usage or the credits, not both")
+    _check_recipients(fields, "; to give all of a hold back, release it")
     return _made(
         authorization_pb2.CommitRequest,
         account_id=account_id,
@@ -194,12 +201,20 @@ def list_rate_cards(*, page_size: int) -> rate_cards_pb2.ListRateCardsRequest:
 def usage(fields: Traffic) -> usage_pb2.Usage:
     """Build a usage. A text, or its segments, is an SMS unless the caller says otherwise."""
     _check_names(fields, UsageFields.__optional_keys__)
+    _check_recipients(fields)
     sizes = [name for name in SIZES if fields.get(name) is not None]
     if len(sizes) > 1:
         # A message would silently keep the last of them.
         raise TypeError(f"a usage has one size, not {' and '.join(sizes)}")
     is_text = sizes in (["body"], ["segments"])
     return _made(usage_pb2.Usage, "usage.", **{"channel": Channel.SMS if is_text else None, **fields})
+
+
+def _check_recipients(fields: Traffic, hint: str = "") -> None:
+    """Refuse a number of recipients out of bounds. A message would carry 0 as if nothing had been said."""
+    recipient_count = fields.get("recipient_count")
+    if recipient_count is not None and not 1 <= recipient_count <= RECIPIENTS_MAX:
+        raise _invalid("usage.recipient_count", f"must be 1 to {RECIPIENTS_MAX:,}{hint}")
 
 
 def _account(account_id: str, fields: AccountFields) -> accounts_pb2.Account:

@@ -18,7 +18,7 @@ from creditgate import _holds, _requests, _responses, answers
 from creditgate._channel import HEALTH_CHECK, OPTIONS, REQUEST_ID_KEY, target_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
-from creditgate.errors import CreditgateError
+from creditgate.errors import CallFailed, CreditgateError, not_committed
 from creditgate.fields import AccountFields, Measured, Traffic, UsageFields
 from creditgate.pricing import Rule
 from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, ONE_ATTEMPT, Attempts, RetryPolicy
@@ -205,7 +205,10 @@ class Client:
                 await self._give_back(hold, error)
             raise
         if not hold.settled:
-            await hold.commit(timeout_s=timeout_s)
+            try:
+                await hold.commit(timeout_s=timeout_s)
+            except CallFailed as failure:
+                raise not_committed(hold.account_id, hold.reservation_id, failure) from failure
 
     async def quote(
         self, account_id: str, *, timeout_s: float | None = None, **usage: Unpack[UsageFields]

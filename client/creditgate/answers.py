@@ -65,7 +65,8 @@ class CheaperSpelling:
 class Cost:
     """What a usage costs for all its recipients, and how that was found.
 
-    `encoding` is None and the counts are 0 where no body was counted. `characters_left_in_segment` is what the last
+    `segments` and `characters` are of one recipient's body, or as the caller stated them, else 0. Where no body was
+    counted, `encoding` is None and `characters_left_in_segment` 0. `characters_left_in_segment` is what the last
     segment still takes: septets of GSM-7, code units of UCS-2. `forced_ucs2` are the distinct characters outside GSM-7,
     at most 16.
     """
@@ -108,7 +109,7 @@ class Reserved(Decided):
     """The answer to Reserve.
 
     `state` and `expire_time` are None when DENIED. `credits` are held for `recipients_granted` recipients; `cost` is
-    that of all who were asked for, None in a replay that was priced before. A replay may be settled already.
+    that of all who were asked for. A replay may be settled already.
     """
 
     reservation_id: str
@@ -122,7 +123,7 @@ class Reserved(Decided):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Charged(Decided):
-    """The answer to Charge: `credits` were captured. `cost` is None in a replay that was priced before."""
+    """The answer to Charge: `credits` were captured."""
 
     charge_id: str
     credits: int
@@ -291,7 +292,7 @@ class LevelBalance:
 class Standing:
     """The answer to GetBalance: the balance as a whole, by grant, and by level from the account up to its root.
 
-    The payer's wallet comes first among the grants, in burn order, then the allotments.
+    `grants` are those in use of each level, leaf first: its wallet's in burn order, then its limit's likewise.
     """
 
     balance: Balance

@@ -17,7 +17,7 @@ from creditgate import _holds, _requests, _responses, answers
 from creditgate._channel import HEALTH_CHECK, OPTIONS, REQUEST_ID_KEY, target_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
-from creditgate.errors import CreditgateError
+from creditgate.errors import CallFailed, CreditgateError, not_committed
 from creditgate.fields import AccountFields, Measured, Traffic, UsageFields
 from creditgate.pricing import Rule
 from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, ONE_ATTEMPT, Attempts, RetryPolicy
@@ -87,7 +87,8 @@ class Client:
 
     `target` is `host:port` or `unix:path`; by default the environment variable CREDITGATE_TARGET, else 127.0.0.1:50051.
     `timeout_s` is the deadline of every call that has none of its own: seconds for all its attempts and the waits
-    between them, which `retries` bounds. Every mutation is sent with an id, so that repeating it is safe.
+    between them, which `retries` bounds. Repeating is safe: what moves credits is sent with an id, and what changes
+    settings sets values.
 
     The channel is made at the first call, and again in a forked child: a client may be made before the fork. Whoever
     also calls before the fork must not do so in another thread during it, for gRPC cannot be forked while it is in use.
@@ -150,10 +151,11 @@ class Client:
 
         - `Denied` (`InsufficientCredits` and its kin) when denied; with `raise_on_denial=False` the block runs all the
           same with a false `hold.allowed`, and leaving it does nothing;
-        - `AlreadySettled` if the id was granted and settled before: its message has been dealt with. A replay of a
-          hold that is still open goes on: the worker that made it may have died;
-        - what `reserve` and `commit` raise. If `commit` does, on leaving, then the message was sent and is not paid:
-          commit it again, later, with the same id.
+        - `AlreadyCommitted` if the id was granted before and its message sent; `AlreadyReleased` or `AlreadyExpired`
+          if its hold ended otherwise: another attempt needs another id. A replay of a hold that is still open goes
+          on: the worker that made it may have died;
+        - what `reserve` raises: nothing was sent;
+        - `NotCommitted` if the commit on leaving fails: the message was sent, so commit it again, do not send again.
         """
         answer = self.reserve(
             account_id,
@@ -175,7 +177,10 @@ class Client:
                 self._give_back(hold, error)
             raise
         if not hold.settled:
-            hold.commit(timeout_s=timeout_s)
+            try:
+                hold.commit(timeout_s=timeout_s)
+            except CallFailed as failure:
+                raise not_committed(hold.account_id, hold.reservation_id, failure) from failure
 
     def quote(self, account_id: str, *, timeout_s: float | None = None, **usage: Unpack[UsageFields]) -> answers.Quoted:
         """Price a usage and tell whether `reserve` would allow it now. No effect, and no promise."""
@@ -360,7 +365,7 @@ class Client:
     def list_grants(
         self, account_id: str, *, include_ended: bool = False, page_size: int = 0, timeout_s: float | None = None
     ) -> Iterator[answers.CreditGrant]:
-        """Iterate over an account's grants: live ones in burn order, then, if asked for, ended ones, latest first."""
+        """Iterate over an account's grants, newest first: live ones, and, if asked for, ended ones among them."""
         request = _requests.list_grants(account_id, include_ended=include_ended, page_size=page_size)
         for page in self._pages(self._connection.credits.ListGrants, request, timeout_s):
             yield from map(_responses.credit_grant, page.grants)

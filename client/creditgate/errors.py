@@ -5,8 +5,10 @@ CreditgateError
 ├── Denied                      the account may not send (only `authorize` raises it; elsewhere a denial is data)
 │   ├── InsufficientCredits     ├── LimitReached         ├── FloorReached        ├── InboundLimitReached
 │   └── AccountSuspended        ├── AccountClosed        ├── TooManySegments     └── NoRate
-├── AlreadySettled              the reservation id was used, and settled, before: its message was dealt with
+├── AlreadySettled              the reservation id was used, and settled, before; only `authorize` raises it
+│   └── AlreadyCommitted        ├── AlreadyReleased      └── AlreadyExpired
 └── CallFailed                  the call itself failed
+    ├── NotCommitted            the message was sent, but its hold is not committed; only `authorize` raises it
     ├── Unavailable             nobody could decide now: make the call again later, with the same id
     │   ├── Overloaded          ├── StoreMisconfigured   └── StoreFull
     │   └── OutcomeUnknown      it may have taken effect, or not
@@ -99,7 +101,7 @@ class TooManySegments(Denied):
 
 
 class NoRate(Denied):
-    """No rule of the account's rate card matches the usage, or the one that does cannot price its size."""
+    """No rule of the account's rate card matches the usage. A size that its rule cannot price is `InvalidRequest`."""
 
     _words = "no rule of its rate card prices this usage"
 
@@ -124,10 +126,9 @@ def denied(answer: Decided) -> Denied:
 
 
 class AlreadySettled(CreditgateError):
-    """A reservation id that was granted and settled before: do not send its message again without looking.
+    """A reservation id that was granted and settled before: nothing can be held under it again."""
 
-    COMMITTED: the message was sent. RELEASED: its sender gave up. EXPIRED: nobody settled it in time.
-    """
+    _words: ClassVar[str] = ""
 
     def __init__(self, reservation_id: str, state: ReservationState) -> None:
         super().__init__(reservation_id, state)
@@ -135,7 +136,37 @@ class AlreadySettled(CreditgateError):
         self.state = state
 
     def __str__(self) -> str:
-        return f"reservation {self.reservation_id} is already {self.state.name}"
+        return f"reservation {self.reservation_id} is already {self.state.name}{self._words}"
+
+
+class AlreadyCommitted(AlreadySettled):
+    """The message of this id was sent and paid: do not send it again."""
+
+    _words = ": its message was sent"
+
+
+class AlreadyReleased(AlreadySettled):
+    """The message of this id was not sent, for whoever held the credits gave them back: an attempt needs a new id."""
+
+    _words = ": nothing was sent under this id, and a new attempt needs a new one"
+
+
+class AlreadyExpired(AlreadySettled):
+    """Nobody settled the hold in time: its sender died, perhaps after sending. A new attempt needs a new id."""
+
+    _words = ": nobody settled it in time, and a new attempt needs a new id"
+
+
+_SETTLED_BY_STATE: Final[dict[ReservationState, type[AlreadySettled]]] = {
+    ReservationState.COMMITTED: AlreadyCommitted,
+    ReservationState.RELEASED: AlreadyReleased,
+    ReservationState.EXPIRED: AlreadyExpired,
+}
+
+
+def already_settled(reservation_id: str, state: ReservationState) -> AlreadySettled:
+    """Make the exception that tells how a reservation was settled."""
+    return _SETTLED_BY_STATE.get(state, AlreadySettled)(reservation_id, state)
 
 
 class CallFailed(CreditgateError):
@@ -193,6 +224,35 @@ class StoreFull(Unavailable):
     """The store's memory is full, and its operator must mend that; holds can still be settled. No effect."""
 
     repeatable = False
+
+
+class NotCommitted(CallFailed):
+    """A message was sent, but the commit on leaving its block failed: never send it again because of this.
+
+    What failed is the `__cause__`, whose code, reason and metadata this has too. Unless the server refused, commit
+    `reservation_id` of `account_id` again, later. If the hold was given back, take the credits by a charge. It is no
+    `Unavailable` itself: whoever sends again after one of those must not do so after this.
+    """
+
+    account_id: str = ""
+    reservation_id: str = ""
+
+
+def not_committed(account_id: str, reservation_id: str, failure: CallFailed) -> NotCommitted:
+    """Make the exception that tells of a message which was sent and could not be committed."""
+    words = "the message was sent and could not be committed"
+    advice = "do not send it again"
+    if isinstance(failure, (Unavailable, InternalError)):
+        words, advice = f"{words} yet", f"commit this reservation again, {advice}"
+    error = NotCommitted(
+        f"{words}: {advice} (reservation {reservation_id} of {account_id}: {failure})",
+        code=failure.code,
+        reason=failure.reason,
+        metadata=failure.metadata,
+        retry_delay_s=failure.retry_delay_s,
+    )
+    error.account_id, error.reservation_id = account_id, reservation_id
+    return error
 
 
 class OutcomeUnknown(Unavailable):

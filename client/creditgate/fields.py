@@ -23,7 +23,7 @@ class Measured(TypedDict, total=False):
     units: int
     """Whatever the rate card's rule counts, such as drops: 0 to 10^9."""
     recipient_count: int
-    """Recipients that each cost the same: 1 to 1,000,000. Default 1."""
+    """Recipients that each cost the same: 1 to 1,000,000. Default 1; in a commit, as many as were granted."""
 
 
 class Traffic(Measured, total=False):

@@ -1,4 +1,7 @@
-"""When a call is made again. Every call is safe to repeat: mutations carry an id, under which they take effect once."""
+"""When a call is made again. Every call is safe to repeat.
+
+What moves credits carries an id, under which it takes effect once; what changes settings sets values.
+"""
 
 from __future__ import annotations
 

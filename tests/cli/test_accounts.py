@@ -113,6 +113,12 @@ def test_balance_shows_every_level_to_people(ask: Command, funded: str) -> None:
     assert "40" in lines["limit"]
 
 
+def test_balance_says_that_an_account_is_suspended(ask: Command, funded: str) -> None:
+    ask("accounts", "update", funded, "--status", "suspended")
+
+    assert any(line.split() == ["status", "suspended"] for line in ask("balance", funded).out.splitlines())
+
+
 def test_an_unknown_account_is_said_to_be_unknown(ask: Command, organisation: str) -> None:
     ran = ask("balance", organisation, "--json")
 

@@ -125,6 +125,7 @@ def test_as_many_recipients_as_can_be_paid(ask: Command, funded: str) -> None:
         pytest.param((), 3, 0, id="all that is held"),
         pytest.param(("--segments", "1"), 1, 2, id="another size"),
         pytest.param(("--credits", "2"), 2, 1, id="credits"),
+        pytest.param(("--recipients", "1"), 3, 0, id="size as held"),
     ],
 )
 def test_commits_what_was_used(ask: Command, held: str, actual: tuple[str, ...], captured: int, restored: int) -> None:
@@ -139,8 +140,27 @@ def test_a_message_that_was_paid_is_not_allowed_again(ask: Command, held: str) -
     ran = ask("reserve", held, "--segments", "3", "--id", "msg-1")
 
     assert ran.status == 1
-    assert "already committed" in ran.out
-    assert "dealt with" in ran.err
+    assert "already committed: do not send it again" in ran.out
+    assert "its message was sent" in ran.err
+
+
+def test_a_message_whose_hold_was_given_back_takes_a_new_id(ask: Command, held: str) -> None:
+    ask("release", held, "msg-1")
+
+    ran = ask("reserve", held, "--segments", "3", "--id", "msg-1")
+
+    assert ran.status == 1
+    assert "take a new id" in ran.out
+    assert "nothing was sent under this id" in ran.err
+
+
+@pytest.mark.parametrize("size", [("--segments", "2"), ("--recipients", "1")])
+def test_a_commit_takes_either_credits_or_a_usage(ask: Command, held: str, size: tuple[str, ...]) -> None:
+    ran = ask("commit", held, "msg-1", "--credits", "2", *size)
+
+    assert ran.status == 2
+    assert "--credits" in ran.err
+    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
 
 
 def test_releases_a_hold(ask: Command, held: str) -> None:
@@ -196,6 +216,7 @@ def test_a_charge_must_say_its_direction(ask: Command, funded: str) -> None:
         pytest.param(("--body", "x", "--to", "+0151"), "--to", id="no E.164 number"),
         pytest.param(("--body", "x", "--region", "XX"), "--region", id="no country"),
         pytest.param(("--body", "x", "--recipients", "-1"), "--recipients", id="negative recipients"),
+        pytest.param(("--body", "x", "--recipients", "0"), "--recipients must be 1 to 1,000,000", id="no recipients"),
         pytest.param(("--body", "é" * 9000), "--body", id="body over 16 KiB"),
         pytest.param(("--body", "\udcff"), "--body", id="no Unicode"),
         pytest.param(("--body", "x", "--id", "ü"), "the id", id="id that is not ASCII"),

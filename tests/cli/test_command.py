@@ -112,7 +112,23 @@ def test_no_server_is_said_in_one_line(run: Command, nobody_s_address: str) -> N
     assert ran.err.startswith(
         f"creditgate: no Creditgate server at {nobody_s_address}: start one with `creditgate serve`"
     )
+    assert ran.err.endswith("Connection refused)\n")
     assert len(ran.err.splitlines()) == 1
+
+
+def test_a_web_address_is_no_target(run: Command) -> None:
+    ran = run("balance", "acme", "--target", "http://127.0.0.1:50051")
+
+    assert (ran.status, len(ran.err.splitlines())) == (2, 1)
+    assert "must be host:port" in ran.err
+
+
+def test_an_unknown_option_shows_those_of_its_command(run: Command) -> None:
+    ran = run("accounts", "show", "acme", "--jsn")
+
+    assert ran.status == 2
+    assert ran.err.startswith("usage: creditgate accounts show ")
+    assert ran.err.endswith("unrecognized arguments: --jsn\n")
 
 
 def test_a_failure_is_a_document_where_json_was_asked_for(run: Command, nobody_s_address: str) -> None:

@@ -70,7 +70,7 @@ def test_ended_grants_are_listed_when_asked_for(ask: Command, funded: str) -> No
 
     assert live == []
     assert [(each["grant_id"], each["state"], each["captured"]) for each in all_] == [("first", "EXHAUSTED", 100)]
-    assert "no grants" in ask("grants", funded).out
+    assert "--ended lists those that have ended" in ask("grants", funded).out
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1000000000001", "99999999999999999999"])

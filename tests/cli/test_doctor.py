@@ -98,16 +98,19 @@ def test_a_data_directory_that_cannot_be_is_a_problem(
 
 
 @pytest.mark.parametrize(
-    ("url", "finding"),
-    [("redis://127.0.0.1:1", "cannot be reached"), ("http://127.0.0.1:1", "must start with redis://")],
+    ("url", "name", "finding"),
+    [
+        ("redis://127.0.0.1:1", "store", "cannot be reached"),
+        ("http://127.0.0.1:1", "settings", "--redis-url: store address"),
+    ],
 )
 def test_a_store_that_cannot_be_used_is_a_problem(
-    command: Command, settings: dict[str, str], url: str, finding: str
+    command: Command, settings: dict[str, str], url: str, name: str, finding: str
 ) -> None:
     ran = command("doctor", "--redis-url", url, "--json", **settings)
 
     assert ran.status == 1
-    assert results(ran)["store"] == "problem"
+    assert results(ran)[name] == "problem"
     assert finding in ran.out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +108,27 @@ def test_a_store_that_cannot_be_reached_is_an_error(command: Command) -> None:
     assert ran.status == 4
     assert "cannot be reached" in ran.err
     assert "secret" not in ran.err
+
+
+def test_an_address_that_is_none_is_a_usage_error(command: Command) -> None:
+    ran = command("verify", "--redis-url", "http://127.0.0.1:1")
+
+    assert ran.status == 2
+    assert ran.err.startswith("creditgate: --redis-url: ")
+
+
+def test_a_directory_of_another_user_is_said_to_be_one(
+    run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(directory: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(directory))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+
+    ran = run("verify", "--data-dir", str(tmp_path))
+
+    assert ran.status == 4
+    assert f"{tmp_path} cannot be read, for it belongs to another user" in ran.err
 
 
 def test_a_misspelt_setting_stops_it(command: Command) -> None:

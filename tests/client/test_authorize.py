@@ -82,12 +82,37 @@ def test_a_release_that_fails_does_not_hide_the_exception(server: FakeServer, ma
     ]
 
 
-def test_a_commit_that_fails_is_told(server: FakeServer, client: creditgate.Client) -> None:
-    server.script("Commit", server.failure("FAILED_PRECONDITION", "HOLD_EXPIRED", "too late"))
+@pytest.mark.parametrize(
+    ("failure", "cause", "advice"),
+    [
+        (
+            ("UNAVAILABLE", "STORE_UNREACHABLE"),
+            errors.Unavailable,
+            "commit this reservation again, do not send it again",
+        ),
+        (("FAILED_PRECONDITION", "HOLD_EXPIRED"), errors.HoldExpired, "could not be committed: do not send it again"),
+    ],
+)
+def test_a_commit_that_fails_on_leaving_is_no_failed_reserve(
+    server: FakeServer,
+    make_client: ClientMaker,
+    failure: tuple[str, str],
+    cause: type[errors.CallFailed],
+    advice: str,
+) -> None:
+    server.script("Commit", server.failure(*failure, "no commit"))
+    client = make_client(retries=RetryPolicy(attempts_max=2, backoff_s=0.001))
 
-    with pytest.raises(errors.HoldExpired), client.authorize("acme", body="hi"):
+    with (
+        pytest.raises(errors.NotCommitted, match=advice) as raised,
+        client.authorize("acme", reservation_id="msg-1", body="hi"),
+    ):
         pass
 
+    assert not isinstance(raised.value, errors.Unavailable)
+    assert (raised.value.account_id, raised.value.reservation_id) == ("acme", "msg-1")
+    assert (raised.value.code, raised.value.reason) == failure
+    assert type(raised.value.__cause__) is cause
     assert server.calls("Release") == []
 
 
@@ -216,14 +241,21 @@ def test_a_denial_is_data_where_that_was_asked_for(server: FakeServer, client: c
     assert settled(server) == []
 
 
-@pytest.mark.parametrize("state", [s for s in ReservationState if s is not ReservationState.PENDING])
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (ReservationState.COMMITTED, errors.AlreadyCommitted),
+        (ReservationState.RELEASED, errors.AlreadyReleased),
+        (ReservationState.EXPIRED, errors.AlreadyExpired),
+    ],
+)
 def test_a_replay_of_a_settled_hold_is_not_sent_again(
-    server: FakeServer, client: creditgate.Client, state: ReservationState
+    server: FakeServer, client: creditgate.Client, state: ReservationState, kind: type[errors.AlreadySettled]
 ) -> None:
     server.script("Reserve", replay(state))
 
     with (
-        pytest.raises(errors.AlreadySettled, match=f"reservation msg-1 is already {state.name}") as raised,
+        pytest.raises(kind, match=f"reservation msg-1 is already {state.name}") as raised,
         client.authorize("acme", reservation_id="msg-1", body="hi"),
     ):
         pytest.fail("a message was sent twice")

@@ -170,7 +170,8 @@ BALANCE = Balance(
     "error",
     [
         pytest.param(errors.InsufficientCredits(DENIAL, BALANCE), id="denied"),
-        pytest.param(errors.AlreadySettled("msg-1", ReservationState.COMMITTED), id="already-settled"),
+        pytest.param(errors.already_settled("msg-1", ReservationState.RELEASED), id="already-settled"),
+        pytest.param(errors.not_committed("acme", "msg-1", errors.Overloaded("busy")), id="not-committed"),
         pytest.param(
             errors.Overloaded("busy", code="RESOURCE_EXHAUSTED", metadata={"a": "b"}, retry_delay_s=1.0),
             id="overloaded",

@@ -109,6 +109,24 @@ def test_what_no_message_can_carry_is_an_invalid_request(
     assert server.received == []
 
 
+@pytest.mark.parametrize("recipient_count", [0, -1, 1_000_001])
+def test_a_number_of_recipients_out_of_bounds_is_not_sent(
+    server: FakeServer, client: creditgate.Client, recipient_count: int
+) -> None:
+    with pytest.raises(errors.InvalidRequest, match=r"usage\.recipient_count must be 1 to 1,000,000$"):
+        client.reserve("acme", body="hi", recipient_count=recipient_count)
+    with pytest.raises(errors.InvalidRequest, match="to give all of a hold back, release it"):
+        client.commit("acme", "msg-1", recipient_count=recipient_count)
+
+    assert server.received == []
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:50051", "HTTPS://creditgate.example"])
+def test_a_target_is_no_web_address(make_client: ClientMaker, target: str) -> None:
+    with pytest.raises(ValueError, match="must be host:port or unix:path"):
+        make_client(target)
+
+
 def test_the_error_about_a_body_does_not_keep_it(client: creditgate.Client) -> None:
     with pytest.raises(errors.InvalidRequest) as raised:
         client.quote("acme", body="my secret \ud83d")

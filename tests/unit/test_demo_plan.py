@@ -66,8 +66,13 @@ def test_where_nothing_tells_directions_every_tenth_message_is_a_reply_and_that_
     assert "every 10th message" in note
 
 
+def test_few_texts_are_all_shown_as_they_come() -> None:
+    assert choose_examples(map(Message, ["c", "π", "c", "b"])) == ["c", "π", "b"]
+
+
 def test_examples_show_each_kind_of_price_once() -> None:
-    assert choose_examples(map(Message, ["π", "😀", "“a”" * 30, "a" * 161, "é", "b", "c"])) == [
+    plain = ["b", "c", "d", "e", "f", "g"]
+    assert choose_examples(map(Message, ["π", "😀", "“a”" * 30, "a" * 161, "é", *plain])) == [
         "b",
         "é",
         "a" * 161,

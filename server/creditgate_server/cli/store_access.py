@@ -25,7 +25,7 @@ def settings_of(arguments: Namespace) -> Settings:
     try:
         settings = load_settings(server_flags(arguments), os.environ, file)
         if settings.redis_url is not None:
-            StoreConnections(settings.redis_url)
+            StoreConnections(settings.redis_url)  # connects to nothing yet
     except InvalidSettings as error:
         raise CommandFailed(ExitCode.USAGE, *error.problems) from error
     except StoreUrlInvalid as error:
