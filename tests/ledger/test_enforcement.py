@@ -214,3 +214,13 @@ async def test_suspension_stops_neither_settling_nor_grants(org: Organisation) -
     await org.grant(5)
     assert (await org.reserve(org.sms(2), id="sent")).replayed
     assert await org.figures() == (12, 0, 0)
+
+
+async def test_a_balance_counts_no_limit_that_is_off_and_no_recipient_below_zero(org: Organisation) -> None:
+    await org.allot(5)
+    await org.owe(3)
+    quoted = (await org.quote()).balance
+    assert quoted is not None
+    assert (quoted.limit_left, quoted.units_left) == (5, 0)
+    await org.change(enforcement=Enforcement.OFF)
+    assert (await org.balance()).limit_left is None

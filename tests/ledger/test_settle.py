@@ -383,3 +383,13 @@ async def test_settled_at_every_one_of_four_levels(org: Organisation) -> None:
     for below in ("", "a", "a/b", "a/b/c"):
         assert (await org.balance(below)).limit_left == 6
     assert await org.figures() == (6, 0, 0)
+
+
+async def test_what_goes_back_to_an_allotment_that_has_ended_is_expired_there(org: Organisation) -> None:
+    await org.grant(10)
+    await org.allot(5, grant_id="room", expire_ms=await org.now_ms() + 10_000)
+    await org.reserve(org.sms(4), id="m1", ttl_ms=600_000)
+    await org.pass_time(11_000)
+    released = await org.release("m1")
+    assert (released.restored, released.expired, released.balance.limit_left) == (4, 0, 0)
+    assert (await org.grants())["room"].expired == 5

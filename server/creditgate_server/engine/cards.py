@@ -28,7 +28,7 @@ DEFAULT_CARD_ID: Final = DEFAULT_RATE_CARD.id
 CARDS_AT_ONCE: Final = 20
 """Versions read from the store at once: the loop serves others between two reads."""
 
-PUTS_MAX: Final = 10
+PUTS_MAX: Final = 50
 """How often a put tries for the next version while others take it."""
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
