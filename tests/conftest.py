@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
@@ -32,6 +33,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _logs_of_its_own() -> None:
+    """Forget how an earlier test of this process has configured logs."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture

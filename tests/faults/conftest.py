@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 from tests.faults.decisions import open_organisation
-from tests.faults.processes import PATIENCE_S, LoadProcess, ServerProcess
+from tests.faults.processes import PATIENCE_S, PATIENT, LoadProcess, ServerProcess
 
 from creditgate import aio
 from creditgate.retries import ONE_ATTEMPT, RetryPolicy
@@ -94,7 +94,7 @@ async def external_store(place: Path) -> AsyncIterator[EmbeddedStore]:
 @pytest.fixture
 async def external_server(run_server: RunServer, external_store: EmbeddedStore) -> ServerProcess:
     """A server on that store."""
-    return await run_server(redis_url=external_store.url)
+    return await run_server(*PATIENT, redis_url=external_store.url)
 
 
 @pytest.fixture

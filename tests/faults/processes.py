@@ -23,6 +23,9 @@ REPOSITORY: Final = Path(__file__).parents[2]
 PATIENCE_S: Final = 20.0
 """Far beyond what anything here takes: whoever waits longer waits for something that will not come."""
 
+PATIENT: Final = ("--store-timeout-ms", "5000")
+"""Flags of a server that waits for its store as long as a busy machine may take, for tests of something else."""
+
 POLL_INTERVAL_S: Final = 0.005
 
 
@@ -116,7 +119,11 @@ class ServerProcess:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
-        await eventually(self.store_has_ended)
+        try:
+            await eventually(self.store_has_ended)
+        except TimeoutError:
+            os.kill(self.store_pid, signal.SIGKILL)
+            raise
 
     def store_has_ended(self) -> bool:
         """Tell whether no process holds the lock of its store, which the store inherits and its children too."""

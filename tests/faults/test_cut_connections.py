@@ -11,6 +11,7 @@ import pytest
 from tests.faults.audit import assert_conserved, used_by
 from tests.faults.conftest import Connect, RunServer
 from tests.faults.decisions import CREDITS, Kind, Request, ask, open_organisation
+from tests.faults.processes import PATIENT
 from tests.faults.proxy import Cut, CuttingProxy
 
 from creditgate import aio
@@ -38,7 +39,7 @@ async def proxy(place: Path, store: EmbeddedStore) -> AsyncIterator[CuttingProxy
 async def test_a_cut_tells_the_truth_about_the_outcome(
     cut: Cut, proxy: CuttingProxy, run_server: RunServer, connect: Connect, organisation: str
 ) -> None:
-    server = await run_server(redis_url=proxy.url)
+    server = await run_server(*PATIENT, redis_url=proxy.url)
     client, once = connect(server), connect(server, once=True)
     await open_organisation(client, organisation)
     first, second = Request(Kind.RESERVE, "first", 3), Request(Kind.CHARGE, "second", 4)
@@ -62,7 +63,7 @@ async def test_a_cut_tells_the_truth_about_the_outcome(
 async def test_in_a_storm_of_cuts_every_call_gets_its_own_answer_and_has_one_effect(
     proxy: CuttingProxy, run_server: RunServer, connect: Connect, organisation: str
 ) -> None:
-    server = await run_server(redis_url=proxy.url)
+    server = await run_server(*PATIENT, redis_url=proxy.url)
     client, once = connect(server), connect(server, once=True)
     await open_organisation(client, organisation)
     proxy.fault = lambda _: random.choice(list(Cut)) if random.random() < 0.3 else None

@@ -8,9 +8,9 @@ from itertools import count
 import grpc.aio
 from grpc_health.v1 import health_pb2
 from tests.faults.audit import assert_conserved, used_by
-from tests.faults.conftest import Connect
+from tests.faults.conftest import Connect, RunServer
 from tests.faults.decisions import CREDITS, Kind, Request, ask, open_organisation
-from tests.faults.processes import ServerProcess, eventually
+from tests.faults.processes import PATIENT, ServerProcess, eventually
 
 from creditgate import ServingStatus, aio
 from creditgate.errors import OutcomeUnknown, Overloaded, Unavailable
@@ -58,8 +58,9 @@ async def watch_health(server: ServerProcess) -> list[int]:
 
 
 async def test_sigterm_under_load_answers_every_call_that_was_taken_and_leaves_nothing_behind(
-    server: ServerProcess, connect: Connect, organisation: str
+    run_server: RunServer, connect: Connect, organisation: str
 ) -> None:
+    server = await run_server(*PATIENT)
     await open_organisation(connect(server), organisation)
     callers = Callers(connect(server, once=True), organisation)
     running = asyncio.create_task(callers.run())
@@ -71,7 +72,7 @@ async def test_sigterm_under_load_answers_every_call_that_was_taken_and_leaves_n
     assert await server.wait() == 0
     assert server.store_has_ended()
     # Nobody was left in the dark: who was refused was never taken.
-    assert not [refusal for refusal in callers.refused if isinstance(refusal, OutcomeUnknown)]
+    assert [refusal.reason for refusal in callers.refused if isinstance(refusal, OutcomeUnknown)] == []
 
     await server.start()
     client = connect(server)

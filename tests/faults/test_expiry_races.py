@@ -47,7 +47,8 @@ async def commit_at_expiry(clients: Sequence[aio.Client], organisation: str, hol
         return "too late", 0
     told = [answer for answer in answers if not isinstance(answer, BaseException)]
     assert len(told) == len(answers), answers
-    assert [answer.replayed for answer in told].count(False) == 1
+    # On a slow machine both may have had to ask again, and then both meet what was done.
+    assert [answer.replayed for answer in told].count(False) <= 1
     assert {answer.credits for answer in told} == {hold.credits}
     return "late" if told[0].late else "in time", hold.credits
 

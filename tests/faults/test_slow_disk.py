@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.faults.audit import Audit, assert_conserved
 from tests.faults.conftest import Connect, Drive, RunServer
-from tests.faults.processes import eventually
+from tests.faults.processes import PATIENT, eventually
 
 from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.locate import locate_store_binary
@@ -58,8 +58,7 @@ async def kill_while_it_writes(store: EmbeddedStore, syncing: Path, audit: Audit
 async def test_what_was_told_survives_kill_9_of_a_store_on_a_slow_disk(
     place: Path, slow_store: EmbeddedStore, run_server: RunServer, connect: Connect, drive: Drive
 ) -> None:
-    options = ("--durability", "fsync", "--store-timeout-ms", "5000")
-    server = await run_server(*options, redis_url=slow_store.url)
+    server = await run_server(*PATIENT, "--durability", "fsync", redis_url=slow_store.url)
     client = connect(server)
     load = await drive(server)
     audit = Audit(load)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 CALL_S_MAX: Final = 30.0
 """How long a call may take that gives more time, or none: far longer than the store, asked again and again, should."""
 
-REPLY_S: Final = 0.005
+REPLY_S: Final = 0.02
 """How long before its deadline a call is answered that it has passed, so that the caller hears why from us."""
 
 _Request = TypeVar("_Request", bound=Message)
@@ -96,7 +96,9 @@ def _decode(request_type: type[_Request], data: bytes) -> _Request:
 async def _in_time(
     act: Callable[[_Operation], Awaitable[_Outcome]], operation: _Operation, remaining_s: float | None
 ) -> _Outcome:
-    limit_s = CALL_S_MAX if remaining_s is None else min(remaining_s - REPLY_S, CALL_S_MAX)
+    limit_s = CALL_S_MAX
+    if remaining_s is not None:
+        limit_s = min(limit_s, max(remaining_s - REPLY_S, remaining_s / 2))
     try:
         async with asyncio.timeout(limit_s):
             return await act(operation)
