@@ -237,7 +237,7 @@ class Client:
     def release(
         self, account_id: str, reservation_id: str, reason: str = "", *, timeout_s: float | None = None
     ) -> answers.Released:
-        """Give all of a hold back, because nothing was sent; `reason`, at most 128 characters, goes to the audit trail.
+        """Give all of a hold back, because nothing was sent; `reason`, at most 128 characters, goes to the journal.
 
         Also raises `ReservationNotFound` and `HoldAlreadyCommitted`.
         """
@@ -344,7 +344,7 @@ class Client:
 
         `grant_id`, such as an invoice line's, is unique in the organisation for good; None makes one for this call.
         Times are aware; None: at once, and never. Lower `priority` (-1,000 to 1,000) burns first. `actor` and
-        `reference` (128 characters) and `note` (512) are for the audit trail. Also raises `IdReused`, `TooManyGrants`,
+        `reference` (128 characters) and `note` (512) are for the journal. Also raises `IdReused`, `TooManyGrants`,
         `BalanceOverflow` and `StoreFull`.
         """
         request = _requests.grant(

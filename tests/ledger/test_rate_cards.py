@@ -80,9 +80,9 @@ async def test_two_sidecars_that_put_at_once_get_versions_one_after_the_other(
     org: Organisation, second_engine: Engine, card_id: str
 ) -> None:
     engines = [org.engine, second_engine]
-    puts = [engines[turn % 2].put_rate_card(card_id, flat(turn)) for turn in range(6)]
+    puts = [engines[turn % 2].put_rate_card(card_id, flat(turn)) for turn in range(12)]
     stored = [one for one, _ in await asyncio.gather(*puts)]
-    assert sorted(one.card.version for one in stored) == list(range(1, 7))
+    assert sorted(one.card.version for one in stored) == list(range(1, 13))
     for one in stored:
         assert await second_engine.get_rate_card(card_id, one.card.version) == one
 

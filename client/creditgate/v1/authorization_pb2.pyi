@@ -252,7 +252,7 @@ class CommitRequest(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels for the audit trail, beside those of the usage: at most 16, a key of 1 to 64 bytes, a value of at
+        """Labels for the journal, beside those of the usage: at most 16, a key of 1 to 64 bytes, a value of at
         most 256 bytes.
         """
 
@@ -347,7 +347,7 @@ class ReleaseRequest(_message.Message):
     reservation_id: _builtins.str
     """The reservation's id. Required."""
     reason: _builtins.str
-    """Why nothing was sent, for the audit trail: at most 128 characters. Optional."""
+    """Why nothing was sent, for the journal: at most 128 characters. Optional."""
     def __init__(
         self,
         *,

@@ -160,7 +160,7 @@ class GrantRequest(_message.Message):
     first, then the oldest.
     """
     actor: _builtins.str
-    """Who gives them, for the audit trail: at most 128 characters. Optional."""
+    """Who gives them, for the journal: at most 128 characters. Optional."""
     reference: _builtins.str
     """What they stand for elsewhere, such as an invoice: at most 128 characters. Optional."""
     note: _builtins.str

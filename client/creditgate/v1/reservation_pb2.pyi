@@ -208,7 +208,7 @@ class Reservation(_message.Message):
 
     @_builtins.property
     def labels(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Labels of the usage; empty once settled, for the audit trail has them."""
+        """Labels of the usage; empty once settled, for the journal has them."""
 
     def __init__(
         self,

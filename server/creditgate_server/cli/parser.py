@@ -130,7 +130,7 @@ def _add_authorization_commands(commands: _Commands) -> None:
     release = _add_client(commands, "release", "authorizations:release", "give a hold back, because nothing was sent")
     _account_id(release)
     release.add_argument("reservation_id", metavar="ID", help="the reservation's id")
-    release.add_argument("--reason", default="", help="why nothing was sent, for the audit trail")
+    release.add_argument("--reason", default="", help="why nothing was sent, for the journal")
     charge = _add_client(commands, "charge", "authorizations:charge", "take the credits of a usage in one step")
     _account_id(charge)
     usage(charge, direction_required=True)
@@ -169,7 +169,7 @@ def _add_credit_commands(commands: _Commands) -> None:
         help="pay only for this country, such as US; may be repeated",
     )
     _operation_id(grant, "the grant's id, such as an invoice line's; default: a new one")
-    grant.add_argument("--actor", default="", help="who gives them, for the audit trail")
+    grant.add_argument("--actor", default="", help="who gives them, for the journal")
     grant.add_argument("--reference", default="", help="what they stand for elsewhere, such as an invoice")
     grant.add_argument("--note", default="", help="a remark")
     grants = _add_client(

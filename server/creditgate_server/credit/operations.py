@@ -180,6 +180,3 @@ class UpdateAccount:
 
 Decided = Quote | Reserve | Charge
 """Operations that price a usage and decide."""
-
-Mutation = Reserve | Commit | Release | Charge | GrantCredits | CreateAccount | UpdateAccount
-"""Operations that write; each is idempotent by its id and content."""

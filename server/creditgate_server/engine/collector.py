@@ -89,19 +89,22 @@ class Collector:
                 await asyncio.wait(self._pipelines, return_when=asyncio.FIRST_COMPLETED)
             else:
                 self._send()
+        self._unschedule()
+
+    def _unschedule(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
     def _schedule(self) -> None:
         """Set the timer for the next send, or, while all pipelines are under way, for giving up on the oldest."""
+        self._unschedule()
         may_send = len(self._pipelines) < PIPELINES_MAX
         at_s = self._next_send_s if may_send else self._waiting[0].since_s + WAIT_MAX_S
         self._timer = self._loop.call_at(at_s, self._send)
 
     def _send(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._unschedule()
         if self._waiting and len(self._pipelines) < PIPELINES_MAX:
             batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
             self._next_send_s = self._loop.time() + self._settings.interval_s
@@ -124,15 +127,6 @@ class Collector:
     def _ended(self, pipeline: asyncio.Task[None]) -> None:
         self._pipelines.discard(pipeline)
         if self._waiting:
-            self._send_when_due()
-
-    def _send_when_due(self) -> None:
-        """A pipeline became free: what waits goes now, or when the interval is over."""
-        if self._loop.time() >= self._next_send_s:
-            self._send()
-        else:
-            if self._timer is not None:
-                self._timer.cancel()
             self._schedule()
 
     async def _run(self, batch: list[_Waiting]) -> None:

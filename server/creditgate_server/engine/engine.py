@@ -53,7 +53,6 @@ SWEEPS_MAX: Final = 20
 CARD_IDS_MAX: Final = 100_000
 """Accounts whose card is remembered, to price at the first try; forgotten all at once when full."""
 
-
 WATCH_INTERVAL_S: Final = 0.5
 """How often the store is asked whether it answers: a new rate card serves everywhere, and health follows, so soon."""
 
@@ -74,7 +73,7 @@ class _Read:
     reservation_id: str = ""
 
 
-def _authorization(operation: ask.Quote | ask.Reserve | ask.Charge, priced: Priced) -> tuple[str, bytes]:
+def _authorization(operation: ask.Decided, priced: Priced) -> tuple[str, bytes]:
     """Return the name and the packed arguments of a decision."""
     traffic, account_id = operation.traffic, operation.account_id
     decided = (
@@ -114,7 +113,7 @@ def _authorization(operation: ask.Quote | ask.Reserve | ask.Charge, priced: Pric
 
 
 class Engine:
-    """One path for every operation. `ledger` and `cards` are open to the jobs and administration beside it."""
+    """One path for every operation on a ledger, which the sweeper beside it uses too."""
 
     def __init__(
         self,
@@ -125,7 +124,7 @@ class Engine:
     ) -> None:
         """Decide on a ledger that is prepared. `on_batch` learns of each pipeline's operations and duration."""
         self.ledger = ledger
-        self.cards = RateCards(ledger)
+        self._cards = RateCards(ledger)
         self._collector = Collector(ledger, settings, on_batch=on_batch)
         self._card_ids: dict[str, str] = {}
         self._available = False
@@ -134,7 +133,7 @@ class Engine:
 
     @property
     def available(self) -> bool:
-        """Whether the store answered when it was last asked; it is asked all the time."""
+        """Whether the store took a write that does nothing when it was last asked; it is asked all the time."""
         return self._available
 
     @property
@@ -144,7 +143,7 @@ class Engine:
 
     async def __aenter__(self) -> Self:
         """Read the rate cards, and go on following the store. Raises StoreError."""
-        await self.cards.install_default()
+        await self._cards.install_default()
         self._available = True
         self._watch = asyncio.create_task(self._follow_store())
         return self
@@ -156,12 +155,12 @@ class Engine:
             await asyncio.wait((self._watch, *self._sweeps.values()))
         await self._collector.close()
 
-    async def decide(self, operation: ask.Quote | ask.Reserve | ask.Charge) -> told.Authorization:
+    async def decide(self, operation: ask.Decided) -> told.Authorization:
         """Price a usage and decide on it. Raises OperationError; a denial is an answer."""
         account_id = operation.account_id
         lane = Lane.READ if isinstance(operation, ask.Quote) else Lane.DECIDE
         for _ in range(ATTEMPTS_MAX):
-            card = await self.cards.newest(self._card_ids.get(account_id, DEFAULT_CARD_ID))
+            card = await self._cards.newest(self._card_ids.get(account_id, DEFAULT_CARD_ID))
             try:
                 priced, invalid = price_usage(card, operation.traffic.usage), None
             except InvalidField as error:
@@ -281,18 +280,18 @@ class Engine:
     async def put_rate_card(self, rate_card_id: str, rules: Sequence[Rule]) -> tuple[StoredRateCard, bool]:
         """Add a version of a rate card; True where the newest has the same rules. Raises InvalidRateCard too."""
         try:
-            return await self.cards.put(rate_card_id, rules)
+            return await self._cards.put(rate_card_id, rules)
         except StoreError as error:
             raise from_store(error, _Read(""), writes=True) from error
 
     async def get_rate_card(self, rate_card_id: str, version: int) -> StoredRateCard:
         """Return a version of a rate card, 0 for the newest."""
-        return await self.cards.get(rate_card_id, version)
+        return await self._cards.get(rate_card_id, version)
 
     def list_rate_cards(self, page_size: int, page_token: str) -> told.Page[StoredRateCard]:
         """Return the newest version of every rate card, by id."""
         (after,) = position(page_token, "")
-        cards = [stored for stored in self.cards.all_newest() if stored.card.id > str(after)]
+        cards = [stored for stored in self._cards.all_newest() if stored.card.id > str(after)]
         page = tuple(cards[:page_size])
         return told.Page(page, token(page[-1].card.id) if len(cards) > page_size else "")
 
@@ -305,7 +304,7 @@ class Engine:
             await asyncio.sleep(WATCH_INTERVAL_S)
             try:
                 await self.ledger.probe()
-                await self.cards.refresh()
+                await self._cards.refresh()
             except StoreError as error:
                 self._see(available=False, store_error=str(error))
             except Exception as error:  # noqa: BLE001 (a card that cannot be read, say: nobody else would look at it)
@@ -326,7 +325,7 @@ class Engine:
         if operation.usage is None:
             return ALL_HELD
         hold = await self.get_reservation(operation.account_id, operation.reservation_id)
-        stored = await self.cards.get(hold.rate_card_id, hold.rate_card_version)
+        stored = await self._cards.get(hold.rate_card_id, hold.rate_card_version)
         return price_actual(stored.card, hold, operation.usage)
 
     async def _do(self, lane: Lane, name: str, args: bytes, operation: _HasAccount) -> records.Fields:
@@ -364,12 +363,12 @@ class Engine:
                 return
 
     async def _read_authorization(
-        self, reply: records.Fields, operation: ask.Quote | ask.Reserve | ask.Charge, priced: Priced
+        self, reply: records.Fields, operation: ask.Decided, priced: Priced
     ) -> told.Authorization:
         """Read a decision; a replay shows the price of the card version that priced it first."""
         *_, card_id, version = reply
         if (card_id, version) != (priced.card_id, priced.card_version):
-            stored = await self.cards.get(card_id, version)
+            stored = await self._cards.get(card_id, version)
             priced = price_usage(stored.card, operation.traffic.usage)
         return records.read_authorization(reply, priced.price)
 
@@ -382,7 +381,7 @@ class Engine:
 
     async def _check_card(self, card_id: str) -> None:
         if card_id:
-            await self.cards.newest(card_id)
+            await self._cards.newest(card_id)
 
     def _learn_card(self, account_id: str, card_id: str) -> None:
         if len(self._card_ids) >= CARD_IDS_MAX:

@@ -73,8 +73,8 @@ local function answer(verdict, lineage, traffic, pots, unit, card, version, repl
     verdict.expire_ms or 0, replayed or false, authorizations.balance(lineage, traffic, pots, unit), card, version }
 end
 
-local function overflows(lineage, credits)
-  local c = usage.payer(lineage).c
+local function overflows(payer, credits)
+  local c = payer.c
   return c.used + c.reserved + credits > codec.CREDITS_MAX
 end
 
@@ -112,7 +112,7 @@ function authorizations.reserve(w, args)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
-  if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
+  if overflows(pots[1].account, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, allow_partial, price_denial)
   if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
   if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, traffic, pots, unit, card, version) end
@@ -149,7 +149,7 @@ function authorizations.charge(w, args)
   end
   if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
-  if overflows(lineage, unit * recipients) then return { "BALANCE_OVERFLOW" } end
+  if overflows(pots[1].account, unit * recipients) then return { "BALANCE_OVERFLOW" } end
   local verdict = decide(lineage, traffic, pots, unit, recipients, false, price_denial)
   if verdict.decision ~= DECISION.ALLOWED and w.backlog then return { "SWEEP", lineage[#lineage].id } end
   if verdict.decision == DECISION.DENIED then return answer(verdict, lineage, traffic, pots, unit, card, version) end
