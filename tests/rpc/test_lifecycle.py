@@ -224,6 +224,7 @@ def test_health_says_so_first_when_a_server_stops(start: Start, connect: Connect
 
     with frozen_store(server):
         caller.start()
+        until(lambda: metric(server, "creditgate_calls_under_way") == 1)
         server.process.send_signal(signal.SIGTERM)
         assert not next(watch)
         assert caller.is_alive()
