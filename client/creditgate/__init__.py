@@ -6,7 +6,8 @@ with creditgate.Client() as client, client.authorize("acme/field", body=text, re
 ```
 
 `creditgate.aio.Client` is the same for asyncio. What calls answer is in `creditgate.answers`, what they raise in
-`creditgate.errors`. `segments(body)` counts the segments of a text as the server does.
+`creditgate.errors`, and what a batch is made of in `creditgate.operations`. `segments(body)` counts the segments of a
+text as the server does.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from creditgate.terms import (
     Funding,
     GrantKind,
     GrantState,
+    GrantVerdict,
     LateCommit,
+    Overage,
     Pot,
     ReservationState,
     ServingStatus,
@@ -34,7 +37,7 @@ from creditgate.terms import (
 )
 
 if TYPE_CHECKING:
-    from creditgate import aio
+    from creditgate import aio, operations
     from creditgate.client import Client
     from creditgate.retries import RetryPolicy
 
@@ -51,7 +54,9 @@ __all__ = [
     "Funding",
     "GrantKind",
     "GrantState",
+    "GrantVerdict",
     "LateCommit",
+    "Overage",
     "Pot",
     "Priority",
     "ReservationState",
@@ -62,6 +67,7 @@ __all__ = [
     "aio",
     "answers",
     "errors",
+    "operations",
     "segments",
 ]
 
@@ -76,8 +82,8 @@ def __getattr__(name: str) -> object:
     match name:
         case "Client":
             value: object = importlib.import_module("creditgate.client").Client
-        case "aio":
-            value = importlib.import_module("creditgate.aio")
+        case "aio" | "operations":
+            value = importlib.import_module(f"creditgate.{name}")
         case "RetryPolicy":
             value = importlib.import_module("creditgate.retries").RetryPolicy
         case "__version__":

@@ -1,4 +1,4 @@
-"""Maps what gRPC raises to the errors of `creditgate.errors`: the only place that reads a status and its details."""
+"""Maps what failed to the errors of `creditgate.errors`: the only place that reads a status or an `Error`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from creditgate import errors
+from creditgate.v1.error_reason_pb2 import Error
 
 DOMAIN: Final = "creditgate"
 """The `ErrorInfo.domain` of errors that a Creditgate server made."""
@@ -41,6 +42,18 @@ CLASS_BY_REASON: Final[Mapping[str, type[errors.CallFailed]]] = {
     "DEADLINE_EXCEEDED": errors.DeadlineExceeded,
     "INTERNAL": errors.InternalError,
     "SHUTTING_DOWN": errors.Unavailable,
+    "CHARGE_NOT_FOUND": errors.ChargeNotFound,
+    "HOLD_STILL_OPEN": errors.HoldStillOpen,
+    "REFUND_EXCEEDS_CAPTURED": errors.RefundExceedsCaptured,
+    "OVERAGE_REJECTED": errors.OverageRejected,
+    "ID_TOO_OLD": errors.IdTooOld,
+    "GRANT_NOT_FOUND": errors.GrantNotFound,
+    "GRANT_ALREADY_REVOKED": errors.GrantAlreadyRevoked,
+    "INSUFFICIENT_CREDITS": errors.TransferNotCovered,
+    "ACCOUNT_CLOSED": errors.AccountClosedForGood,
+    "ACCOUNT_NOT_EMPTY": errors.AccountNotEmpty,
+    "ACCOUNT_NOT_SELF_FUNDED": errors.AccountNotSelfFunded,
+    "BATCH_NOT_APPLIED": errors.BatchNotApplied,
 }
 """The class of every reason in `error_reason.proto`."""
 
@@ -53,6 +66,8 @@ _CLASS_BY_CODE: Final[Mapping[grpc.StatusCode, type[errors.CallFailed]]] = {
     grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
     grpc.StatusCode.INTERNAL: errors.InternalError,
 }
+
+_CODE_BY_NUMBER: Final[Mapping[int, grpc.StatusCode]] = {code.value[0]: code for code in grpc.StatusCode}
 
 # How gRPC begins to tell that a call never left. Any other loss of a connection leaves the outcome open, and so does
 # one that a later version of gRPC tells in other words.
@@ -87,6 +102,23 @@ def failure_of(error: grpc.RpcError, target: str, request_id: str) -> errors.Cal
             errors.Violation(violation.field, violation.description) for violation in bad_request.field_violations
         )
     failure.__cause__ = error
+    return failure
+
+
+def failure_of_operation(error: Error) -> errors.CallFailed:
+    """Return the error that one operation of a batch failed with."""
+    code = _CODE_BY_NUMBER.get(error.code, grpc.StatusCode.UNKNOWN)
+    kind = CLASS_BY_REASON.get(error.reason) or _CLASS_BY_CODE.get(code, errors.CallFailed)
+    failure = kind(
+        error.message,
+        code=code.name,
+        reason=error.reason,
+        metadata=error.metadata,
+        retry_delay_s=error.retry_delay.ToTimedelta().total_seconds(),
+    )
+    field = error.metadata.get("field")
+    if isinstance(failure, errors.InvalidRequest) and field:
+        failure.violations = (errors.Violation(field, error.message.removeprefix(f"{field} ")),)
     return failure
 
 

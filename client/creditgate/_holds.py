@@ -1,8 +1,7 @@
-"""What the holds of both clients have in common: what was answered, and what settles it."""
+"""What the holds of both clients have in common: what was answered, and what settles it; pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Final, cast
 
 from creditgate import answers, errors
@@ -15,17 +14,31 @@ RELEASE_TIMEOUT_S: Final = 1.0
 
 
 class Hold:
-    """What Reserve answered inside `authorize`, and whether somebody has begun to settle it.
-
-    `settled` is true from the first commit or release on, whatever becomes of it: what follows an attempt to commit
-    must not release, for the message has been sent.
-    """
+    """What Reserve answered inside `authorize`, and whether somebody has begun to settle it."""
 
     def __init__(self, account_id: str, usage: UsageFields, answer: answers.Reserved) -> None:
         self.account_id = account_id
         self.answer = answer
-        self.settled = False
+        self.expire_time = answer.expire_time
+        """When the hold expires, as far as is known here; None when DENIED."""
+        self.has_captured = False
+        """Whether a part was captured by a commit that kept the hold open: leaving the block gives the rest back."""
         self._usage = usage
+        self._settling = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether the hold is no longer the block's to settle.
+
+        It is from the first commit or release on, whatever becomes of it: what follows an attempt to commit must not
+        release, for the message has been sent. A commit that has kept the hold open gives it back to the block.
+        """
+        return self._settling > 0
+
+    @property
+    def last_credits(self) -> int | None:
+        """What leaving the block commits: all that is held (None), or nothing more where parts were captured."""
+        return 0 if self.has_captured else None
 
     @property
     def allowed(self) -> bool:
@@ -73,20 +86,24 @@ class Hold:
         return self.answer.balance
 
     @property
-    def expire_time(self) -> datetime | None:
-        """When the hold expires; None when DENIED."""
-        return self.answer.expire_time
-
-    @property
     def replayed(self) -> bool:
         """Whether this id had been granted before: by an earlier attempt of this call, or by another worker."""
         return self.answer.replayed
 
-    def _begin_settling(self) -> None:
-        """Note that somebody settles the hold. Raise `Denied` if there is none."""
+    def _check_held(self) -> None:
+        """Raise `Denied` if nothing is held."""
         if not self.allowed:
             raise errors.denied(self.answer)
-        self.settled = True
+
+    def _begin_settling(self) -> None:
+        """Note that somebody settles the hold. Raise `Denied` if nothing is held."""
+        self._check_held()
+        self._settling += 1
+
+    def _keep_open(self) -> None:
+        """Note that a part was captured, and that the rest is still to be settled."""
+        self.has_captured = True
+        self._settling -= 1
 
     def _actual(self, measured: Measured) -> Traffic:
         """Return the usage that was granted, with what was `measured` in place of its size; nothing for nothing."""

@@ -1,37 +1,22 @@
-"""Reads the answers from the responses; pure, and shared by both clients."""
+"""Reads the answers to authorizations and what settles them; pure, and shared by both clients."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
-from creditgate import answers
-from creditgate.pricing import Channel, Direction, Encoding, Priority, Rule, Unit
+from creditgate import _balances, answers
+from creditgate.pricing import Encoding
 from creditgate.terms import (
-    AccountStatus,
     Decision,
     DenialReason,
     Enforcement,
     ExpiryAction,
-    Funding,
-    GrantKind,
-    GrantState,
-    LateCommit,
+    GrantVerdict,
     Pot,
     ReservationState,
     SettledBy,
 )
-from creditgate.v1 import (
-    accounts_pb2,
-    authorization_pb2,
-    balance_pb2,
-    credits_pb2,
-    decision_pb2,
-    rate_cards_pb2,
-    reservation_pb2,
-    usage_pb2,
-)
+from creditgate.v1 import authorization_pb2, decision_pb2, explain_pb2, refund_pb2, reservation_pb2, usage_pb2
 
 
 def quoted(response: authorization_pb2.QuoteResponse) -> answers.Quoted:
@@ -39,7 +24,7 @@ def quoted(response: authorization_pb2.QuoteResponse) -> answers.Quoted:
     return answers.Quoted(
         decision=Decision(response.decision),
         denial=_denial(response),
-        balance=balance(response.balance),
+        balance=_balances.balance(response.balance),
         cost=_cost(response.cost),
     )
 
@@ -49,13 +34,13 @@ def reserved(response: authorization_pb2.ReserveResponse) -> answers.Reserved:
     return answers.Reserved(
         decision=Decision(response.decision),
         denial=_denial(response),
-        balance=balance(response.balance),
+        balance=_balances.balance(response.balance),
         reservation_id=response.reservation_id,
         state=ReservationState(response.state) if response.state else None,
         credits=response.credits,
         recipients_granted=response.recipients_granted,
         cost=_cost(response.cost) if response.HasField("cost") else None,
-        expire_time=_time(response.expire_time),
+        expire_time=_balances.time(response.expire_time),
         replayed=response.replayed,
     )
 
@@ -65,7 +50,7 @@ def charged(response: authorization_pb2.ChargeResponse) -> answers.Charged:
     return answers.Charged(
         decision=Decision(response.decision),
         denial=_denial(response),
-        balance=balance(response.balance),
+        balance=_balances.balance(response.balance),
         charge_id=response.charge_id,
         credits=response.credits,
         cost=_cost(response.cost) if response.HasField("cost") else None,
@@ -81,8 +66,9 @@ def committed(response: authorization_pb2.CommitResponse) -> answers.Committed:
         restored=response.restored,
         expired=response.expired,
         overage=response.overage,
+        shortfall=response.shortfall,
         debt_repaid=response.debt_repaid,
-        balance=balance(response.balance),
+        balance=_balances.balance(response.balance),
         replayed=response.replayed,
         late=response.late,
     )
@@ -95,8 +81,49 @@ def released(response: authorization_pb2.ReleaseResponse) -> answers.Released:
         restored=response.restored,
         expired=response.expired,
         debt_repaid=response.debt_repaid,
-        balance=balance(response.balance),
+        balance=_balances.balance(response.balance),
         replayed=response.replayed,
+    )
+
+
+def extended(response: authorization_pb2.ExtendResponse) -> answers.Extended:
+    """Read the answer to Extend."""
+    return answers.Extended(expire_time=response.expire_time.ToDatetime(UTC))
+
+
+def refunded(response: refund_pb2.RefundResponse) -> answers.Refunded:
+    """Read the answer to Refund."""
+    return answers.Refunded(
+        credits=response.credits,
+        restored=response.restored,
+        expired=response.expired,
+        debt_repaid=response.debt_repaid,
+        balance=_balances.balance(response.balance),
+        replayed=response.replayed,
+    )
+
+
+def explained(response: explain_pb2.ExplainResponse) -> answers.Explanation:
+    """Read the answer to Explain."""
+    rate = response.rate
+    return answers.Explanation(
+        cost=_cost(response.cost) if response.HasField("cost") else None,
+        decision=Decision(response.decision) if response.decision else None,
+        denial=_denial(response),
+        balance=_balances.balance(response.balance),
+        payer_id=response.payer_id,
+        levels=tuple(_balances.level_balance(level) for level in response.levels),
+        grants=tuple(_grant_explanation(grant) for grant in response.grants),
+        limits=tuple(_limit_explanation(limit) for limit in response.limits),
+        rate=answers.RateExplanation(
+            rate_card_id=rate.rate_card_id, rate_card_version=rate.rate_card_version, rule=rate.rule
+        )
+        if response.HasField("rate")
+        else None,
+        credits_short=response.credits_short,
+        next_credit_time=_balances.time(response.next_credit_time),
+        next_credits=response.next_credits,
+        reservation=reservation(response.reservation) if response.HasField("reservation") else None,
     )
 
 
@@ -108,8 +135,10 @@ def reservation(message: reservation_pb2.Reservation) -> answers.Reservation:
         reservation_id=message.reservation_id,
         state=ReservationState(message.state),
         credits=message.credits,
+        held=message.held,
         captured=message.captured,
         restored=message.restored,
+        refunded=message.refunded,
         recipients_granted=message.recipients_granted,
         price=answers.FrozenPrice(
             rate_card_id=message.price.rate_card_id,
@@ -117,137 +146,13 @@ def reservation(message: reservation_pb2.Reservation) -> answers.Reservation:
             rule=message.price.rule,
             credits_per_recipient=message.price.credits_per_recipient,
         ),
-        create_time=_time(message.create_time),
-        expire_time=_time(message.expire_time),
-        settle_time=_time(message.settle_time),
+        create_time=_balances.time(message.create_time),
+        expire_time=_balances.time(message.expire_time),
+        settle_time=_balances.time(message.settle_time),
         settled_by=SettledBy(message.settled_by) if message.settled_by else None,
         expiry_action=ExpiryAction(message.expiry_action),
         draws=tuple(_draw(draw) for draw in message.draws),
         labels=dict(message.labels),
-    )
-
-
-def created_account(response: accounts_pb2.CreateAccountResponse) -> answers.CreatedAccount:
-    """Read the answer to CreateAccount."""
-    return answers.CreatedAccount(account=account(response.account), replayed=response.replayed)
-
-
-def account(message: accounts_pb2.Account) -> answers.Account:
-    """Read an account."""
-    has_inbound_limit = message.HasField("inbound_overdraft_limit")
-    return answers.Account(
-        account_id=message.account_id,
-        display_name=message.display_name,
-        status=AccountStatus(message.status),
-        funding=Funding(message.funding),
-        enforcement=Enforcement(message.enforcement),
-        overdraft_limit=message.overdraft_limit,
-        inbound_overdraft_limit=message.inbound_overdraft_limit if has_inbound_limit else None,
-        floor=message.floor if message.HasField("floor") else None,
-        late_commit=LateCommit(message.late_commit) if message.late_commit else None,
-        rate_card_id=message.rate_card_id,
-        limit_counts_inbound=message.limit_counts_inbound,
-        create_time=_time(message.create_time),
-        update_time=_time(message.update_time),
-    )
-
-
-def account_summary(message: accounts_pb2.AccountSummary) -> answers.AccountSummary:
-    """Read an account of a list."""
-    return answers.AccountSummary(account=account(message.account), balance=balance(message.balance))
-
-
-def standing(response: accounts_pb2.GetBalanceResponse) -> answers.Standing:
-    """Read the answer to GetBalance."""
-    return answers.Standing(
-        balance=balance(response.balance),
-        grants=tuple(_grant_balance(grant) for grant in response.grants),
-        levels=tuple(_level_balance(level) for level in response.levels),
-    )
-
-
-def granted(response: credits_pb2.GrantResponse) -> answers.Granted:
-    """Read the answer to Grant."""
-    return answers.Granted(
-        grant=credit_grant(response.grant),
-        debt_repaid=response.debt_repaid,
-        balance=balance(response.balance),
-        replayed=response.replayed,
-    )
-
-
-def credit_grant(message: credits_pb2.CreditGrant) -> answers.CreditGrant:
-    """Read a grant."""
-    return answers.CreditGrant(
-        account_id=message.account_id,
-        grant_id=message.grant_id,
-        kind=GrantKind(message.kind),
-        state=GrantState(message.state),
-        amount=message.amount,
-        remaining=message.remaining,
-        held=message.held,
-        captured=message.captured,
-        debt_repaid=message.debt_repaid,
-        expired=message.expired,
-        create_time=_time(message.create_time),
-        effective_time=_time(message.effective_time),
-        expire_time=_time(message.expire_time),
-        priority=message.priority,
-        scope=_scope(message.scope),
-        actor=message.actor,
-        reference=message.reference,
-        note=message.note,
-    )
-
-
-def stored_rate_card(response: rate_cards_pb2.PutRateCardResponse) -> answers.StoredRateCard:
-    """Read the answer to PutRateCard."""
-    return answers.StoredRateCard(rate_card=rate_card_version(response.rate_card), replayed=response.replayed)
-
-
-def rate_card_version(message: rate_cards_pb2.RateCard) -> answers.RateCardVersion:
-    """Read one version of a rate card."""
-    return answers.RateCardVersion(
-        rate_card_id=message.rate_card_id,
-        version=message.version,
-        rules=tuple(_rule(rule) for rule in message.rules),
-        create_time=_time(message.create_time),
-    )
-
-
-def rate_card_summary(message: rate_cards_pb2.RateCardSummary) -> answers.RateCardSummary:
-    """Read a rate card of a list."""
-    return answers.RateCardSummary(
-        rate_card_id=message.rate_card_id,
-        version=message.version,
-        rule_count=message.rule_count,
-        create_time=_time(message.create_time),
-    )
-
-
-def balance(message: balance_pb2.Balance) -> answers.Balance:
-    """Read a balance."""
-    return answers.Balance(
-        account_id=message.account_id,
-        payer_id=message.payer_id,
-        available=message.available,
-        usable=message.usable,
-        reserved=message.reserved,
-        debt=message.debt,
-        limit_left=message.limit_left if message.HasField("limit_left") else None,
-        units_left=message.units_left if message.HasField("units_left") else None,
-    )
-
-
-def _denial(
-    response: authorization_pb2.QuoteResponse | authorization_pb2.ReserveResponse | authorization_pb2.ChargeResponse,
-) -> answers.Denial | None:
-    if response.decision != decision_pb2.DECISION_DENIED and not response.HasField("denial"):
-        return None
-    return answers.Denial(
-        reason=DenialReason(response.denial.reason),
-        account_id=response.denial.account_id,
-        shortfall=response.denial.shortfall,
     )
 
 
@@ -271,6 +176,22 @@ def _cost(message: usage_pb2.Cost) -> answers.Cost:
     )
 
 
+def _denial(
+    response: authorization_pb2.QuoteResponse
+    | authorization_pb2.ReserveResponse
+    | authorization_pb2.ChargeResponse
+    | explain_pb2.ExplainResponse,
+) -> answers.Denial | None:
+    if response.decision != decision_pb2.DECISION_DENIED and not response.HasField("denial"):
+        return None
+    return answers.Denial(
+        reason=DenialReason(response.denial.reason),
+        account_id=response.denial.account_id,
+        shortfall=response.denial.shortfall,
+        next_credit_time=_balances.time(response.denial.next_credit_time),
+    )
+
+
 def _draw(message: reservation_pb2.Draw) -> answers.Draw:
     return answers.Draw(
         account_id=message.account_id,
@@ -281,55 +202,19 @@ def _draw(message: reservation_pb2.Draw) -> answers.Draw:
     )
 
 
-def _grant_balance(message: accounts_pb2.GrantBalance) -> answers.GrantBalance:
-    return answers.GrantBalance(
-        grant_id=message.grant_id,
-        account_id=message.account_id,
-        kind=GrantKind(message.kind),
-        remaining=message.remaining,
-        held=message.held,
-        priority=message.priority,
-        scope=_scope(message.scope),
-        effective_time=_time(message.effective_time),
-        expire_time=_time(message.expire_time),
+def _grant_explanation(message: explain_pb2.GrantExplanation) -> answers.GrantExplanation:
+    return answers.GrantExplanation(
+        grant=_balances.grant_balance(message.grant),
+        verdict=GrantVerdict(message.verdict),
+        credits=message.credits,
     )
 
 
-def _level_balance(message: accounts_pb2.LevelBalance) -> answers.LevelBalance:
-    return answers.LevelBalance(
+def _limit_explanation(message: explain_pb2.LimitExplanation) -> answers.LimitExplanation:
+    return answers.LimitExplanation(
         account_id=message.account_id,
-        pays=message.pays,
         enforcement=Enforcement(message.enforcement),
-        status=AccountStatus(message.status),
-        available=message.available,
-        reserved=message.reserved,
-        debt=message.debt,
-        limit_left=message.limit_left if message.HasField("limit_left") else None,
-        limit_reserved=message.limit_reserved,
+        counts=message.counts,
+        limit_left=message.limit_left,
+        shortfall=message.shortfall,
     )
-
-
-def _rule(message: rate_cards_pb2.RateRule) -> Rule:
-    return Rule(
-        name=message.name,
-        unit=Unit(message.unit),
-        credits_per_unit=message.credits_per_unit,
-        channel=Channel(message.channel) if message.channel else None,
-        direction=Direction(message.direction) if message.direction else None,
-        regions=tuple(message.regions),
-        priority=Priority(message.priority) if message.priority else None,
-        block_size=message.block_size,
-        minimum_credits=message.minimum_credits,
-        maximum_segments=message.maximum_segments or None,
-    )
-
-
-def _scope(message: credits_pb2.Scope) -> answers.Scope:
-    return answers.Scope(
-        channels=tuple(Channel(channel) for channel in message.channels), regions=tuple(message.regions)
-    )
-
-
-def _time(timestamp: Timestamp) -> datetime | None:
-    """Read a time. An unset one reads as 1970, when nothing of ours happened."""
-    return timestamp.ToDatetime(UTC) if timestamp.seconds else None

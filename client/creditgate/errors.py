@@ -13,10 +13,15 @@ CreditgateError
     │   ├── Overloaded          ├── StoreMisconfigured   └── StoreFull
     │   └── OutcomeUnknown      it may have taken effect, or not
     │       └── DeadlineExceeded
-    ├── InvalidRequest          ├── IdReused             ├── AccountAlreadyExists
-    ├── NotFound                AccountNotFound, ParentNotFound, ReservationNotFound, RateCardNotFound
-    ├── HoldAlreadyReleased     ├── HoldAlreadyCommitted ├── HoldExpired
-    └── TooManyGrants           ├── BalanceOverflow      └── InternalError
+    ├── InvalidRequest          ├── IdReused             ├── IdTooOld            └── InternalError
+    ├── NotFound                AccountNotFound, ParentNotFound, ReservationNotFound, ChargeNotFound, GrantNotFound,
+    │                           RateCardNotFound
+    ├── HoldAlreadyReleased     ├── HoldAlreadyCommitted ├── HoldExpired         ├── OverageRejected
+    ├── HoldStillOpen           ├── RefundExceedsCaptured
+    ├── GrantAlreadyRevoked     ├── TooManyGrants        ├── BalanceOverflow     ├── TransferNotCovered
+    ├── AccountAlreadyExists    ├── AccountNotEmpty      ├── AccountNotSelfFunded
+    ├── AccountClosedForGood    what a closed account refuses besides usage, which is `Denied` with `AccountClosed`
+    └── BatchNotApplied         another operation of the same atomic batch was denied or failed
 ```
 """
 
@@ -24,9 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar, Final
 
-from creditgate.answers import Balance, Decided, Denial
+from creditgate.answers import Balance, Decided, Denial, Explanation
 from creditgate.terms import DenialReason, ReservationState
 
 
@@ -48,14 +54,24 @@ class Denied(CreditgateError):
         self.balance = balance
 
     def __str__(self) -> str:
-        level, shortfall = self.denial.account_id, self.denial.shortfall
-        short = f"{shortfall} credit{'' if shortfall == 1 else 's'} short"
-        return f"{self.balance.account_id or level} may not send: " + self._words.format(level=level, short=short)
+        return f"{self.balance.account_id or self.denial.account_id} may not send: {self.why}"
+
+    @property
+    def why(self) -> str:
+        """What stands against it, for people: `the wallet of acme is 3 credits short`."""
+        shortfall = self.denial.shortfall
+        short = f"{shortfall:,} credit{'' if shortfall == 1 else 's'} short"
+        return self._words.format(level=self.denial.account_id, short=short)
 
     @property
     def shortfall(self) -> int:
         """Credits that are missing at `denial.account_id`; 0 where credits would not help."""
         return self.denial.shortfall
+
+    @property
+    def next_credit_time(self) -> datetime | None:
+        """When the next credits come to `denial.account_id`, whether or not they suffice; None: nobody knows of any."""
+        return self.denial.next_credit_time
 
 
 class InsufficientCredits(Denied):
@@ -118,7 +134,7 @@ _DENIED_BY_REASON: Final[dict[DenialReason, type[Denied]]] = {
 }
 
 
-def denied(answer: Decided) -> Denied:
+def denied(answer: Decided | Explanation) -> Denied:
     """Make the exception that tells of a denial. The answer must have one."""
     if answer.denial is None:
         raise ValueError("nothing was denied")
@@ -230,20 +246,25 @@ class NotCommitted(CallFailed):
     """A message was sent, but the commit on leaving its block failed: never send it again because of this.
 
     What failed is the `__cause__`, whose code, reason and metadata this has too. Unless the server refused, commit
-    `reservation_id` of `account_id` again, later. If the hold was given back, take the credits by a charge. It is no
-    `Unavailable` itself: whoever sends again after one of those must not do so after this.
+    `credits` of `reservation_id` of `account_id` again, later: None is all that is held, 0 where what was sent has been
+    committed in parts, and only the rest is not given back. If the hold was given back, take the credits by a charge.
+    It is no `Unavailable` itself: whoever sends again after one of those must not do so after this.
     """
 
     account_id: str = ""
     reservation_id: str = ""
+    credits: int | None = None
 
 
-def not_committed(account_id: str, reservation_id: str, failure: CallFailed) -> NotCommitted:
+def not_committed(
+    account_id: str, reservation_id: str, failure: CallFailed, credits_used: int | None = None
+) -> NotCommitted:
     """Make the exception that tells of a message which was sent and could not be committed."""
     words = "the message was sent and could not be committed"
     advice = "do not send it again"
     if isinstance(failure, (Unavailable, InternalError)):
-        words, advice = f"{words} yet", f"commit this reservation again, {advice}"
+        amount = "" if credits_used is None else f" with {credits_used} credits"
+        words, advice = f"{words} yet", f"commit this reservation again{amount}, {advice}"
     error = NotCommitted(
         f"{words}: {advice} (reservation {reservation_id} of {account_id}: {failure})",
         code=failure.code,
@@ -251,7 +272,7 @@ def not_committed(account_id: str, reservation_id: str, failure: CallFailed) -> 
         metadata=failure.metadata,
         retry_delay_s=failure.retry_delay_s,
     )
-    error.account_id, error.reservation_id = account_id, reservation_id
+    error.account_id, error.reservation_id, error.credits = account_id, reservation_id, credits_used
     return error
 
 
@@ -293,6 +314,14 @@ class ReservationNotFound(NotFound):
     """The account has no reservation of this id, or it was settled so long ago that it is forgotten."""
 
 
+class ChargeNotFound(NotFound):
+    """The account has no charge of this id: it was never made, was denied, or is more than 48 hours old."""
+
+
+class GrantNotFound(NotFound):
+    """The account has no grant of this id."""
+
+
 class RateCardNotFound(NotFound):
     """There is no rate card of this id, or no such version of it."""
 
@@ -305,24 +334,72 @@ class IdReused(CallFailed):
     """The id was used before for something else. No effect: a different operation needs an id of its own."""
 
 
+class IdTooOld(CallFailed):
+    """The charge's event is older than charges are remembered: it may have been charged before, or not. No effect."""
+
+
 class HoldAlreadyReleased(CallFailed):
-    """The hold was given back, so it cannot be committed; what was sent all the same is taken by a charge."""
+    """The hold was given back: it can be neither committed nor extended. What was sent is taken by a charge."""
 
 
 class HoldAlreadyCommitted(CallFailed):
-    """The hold was committed, so it can neither be released nor committed with another amount."""
+    """The hold was committed: it can be neither released nor extended, nor committed with another amount."""
 
 
 class HoldExpired(CallFailed):
-    """The hold expired before the commit, and the account refuses late commits."""
+    """The hold has expired: it cannot be extended, nor committed where the account refuses late commits."""
+
+
+class HoldStillOpen(CallFailed):
+    """The hold is not settled yet, so there is nothing to refund: commit what was used, or release it. No effect."""
+
+
+class OverageRejected(CallFailed):
+    """The commit is of more than is held, which the account refuses. No effect: the hold stays as it is."""
+
+
+class RefundExceedsCaptured(CallFailed):
+    """More was to be refunded than was captured and is not refunded yet. No effect."""
+
+
+class GrantAlreadyRevoked(CallFailed):
+    """The grant was revoked before, with another `claw_back`. No effect."""
 
 
 class TooManyGrants(CallFailed):
     """The account has as many grants in use as it may have. No effect."""
 
 
+class TransferNotCovered(CallFailed):
+    """The account has fewer credits available than were to be transferred. No effect."""
+
+    @property
+    def shortfall(self) -> int:
+        """Credits that are missing."""
+        return int(self.metadata.get("shortfall", 0))
+
+
 class BalanceOverflow(CallFailed):
     """A sum of the account would pass 2^53 credits. No effect."""
+
+
+class AccountNotEmpty(CallFailed):
+    """The account has open holds, or accounts below it that are not closed, so it cannot be closed. No effect."""
+
+
+class AccountNotSelfFunded(CallFailed):
+    """A transfer goes between wallets that pay, and another account pays for this one. No effect."""
+
+
+class AccountClosedForGood(CallFailed):
+    """The account was closed: no credits enter or leave it any more, and nothing of it changes. No effect.
+
+    Its usage is not an error but a denial, with the reason ACCOUNT_CLOSED.
+    """
+
+
+class BatchNotApplied(CallFailed):
+    """Another operation of the same atomic batch was denied or failed, so this one was not done. No effect."""
 
 
 class InternalError(CallFailed):

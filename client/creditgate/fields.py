@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from creditgate.pricing import Channel, Direction, Priority
-from creditgate.terms import AccountStatus, Enforcement, Funding, LateCommit
+from creditgate.terms import AccountStatus, Enforcement, Funding, LateCommit, Overage
 
 
 class Measured(TypedDict, total=False):
@@ -71,6 +71,8 @@ class AccountFields(TypedDict, total=False):
     """Credits that usage of BULK priority must leave: -10^12 to 10^12."""
     late_commit: LateCommit | None
     """What becomes of late commits. None: inherited; at a root, ACCEPT."""
+    overage: Overage | None
+    """What commits take beyond what their holds hold. None: inherited; at a root, ALLOW."""
     rate_card_id: str | None
     """The rate card that prices its usage. None: inherited; at a root, the default card."""
     limit_counts_inbound: bool | None

@@ -87,7 +87,7 @@ class Pot(Term):
 
 
 class AccountStatus(Term):
-    """Whether an account may be used. SUSPENDED denies Reserve and outbound Charge, nothing else."""
+    """Whether an account may be used. SUSPENDED denies Reserve and outbound Charge only; CLOSED is for good."""
 
     ACTIVE = 1
     SUSPENDED = 2
@@ -116,6 +116,14 @@ class LateCommit(Term):
     REJECT = 2
 
 
+class Overage(Term):
+    """What a commit takes beyond what its hold holds: all, what the enforcing levels still have, or nothing."""
+
+    ALLOW = 1
+    CAP = 2
+    REJECT = 3
+
+
 class GrantKind(Term):
     """Where the credits of a grant come from. An ALLOTMENT caps usage and pays for nothing."""
 
@@ -128,12 +136,27 @@ class GrantKind(Term):
 
 
 class GrantState(Term):
-    """Where a grant stands. PENDING waits for its effective time."""
+    """Where a grant stands. PENDING waits for its effective time; of a MOVED one all that remained was transferred."""
 
     LIVE = 1
     PENDING = 2
     EXHAUSTED = 3
     EXPIRED = 4
+    REVOKED = 5
+    MOVED = 6
+
+
+class GrantVerdict(Term):
+    """What a grant does for a usage: it pays, it need not, or it cannot."""
+
+    PAYS = 1
+    NOT_NEEDED = 2
+    OTHER_CHANNEL = 3
+    OTHER_REGION = 4
+    NOT_BEGUN = 5
+    NOTHING_LEFT = 6
+    OTHER_PAYER = 7
+    NOT_ENFORCED = 8
 
 
 class ServingStatus(Term):

@@ -8,7 +8,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
+WAITING_SHARE: Final = 0.2
+"""How long an operation may wait to be sent, of the time that the store has for its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server that serves: its addresses with their true ports, and the store behind it."""
@@ -65,7 +69,9 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         metrics = Metrics()
         engine = Engine(
             ledger,
-            CollectorSettings(settings.collect_ms / 1000, settings.queue_max),
+            CollectorSettings(
+                settings.collect_ms / 1000, settings.queue_max, settings.store_timeout_ms / 1000 * WAITING_SHARE
+            ),
             on_batch=metrics.observe_batch,
         )
         await stack.enter_async_context(engine)
@@ -74,6 +80,11 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         metrics.watch("calls_under_way", "Calls that have begun and not ended.", lambda: calls.under_way)
         metrics.watch("queue_operations", "Operations not sent to the store yet.", lambda: engine.waiting)
         metrics.watch("store_up", "Whether the store answers: 1 or 0.", lambda: engine.available)
+        metrics.watch(
+            "store_clock_disagreement_seconds",
+            "How far the store's clock is ahead (or behind, negative) of what this server expects, beyond tolerance.",
+            lambda: ledger.clock.disagreement_ms / 1000,
+        )
         address = await stack.enter_async_context(serving_calls(engine, calls, settings.listen, settings.drain_s))
         metrics_address = None
         if settings.metrics_listen is not None:

@@ -45,7 +45,7 @@ class Metrics:
         )
         self.errors = Counter(
             "creditgate_errors",
-            "Calls that failed, by ErrorReason, or CANCELLED where the caller left first.",
+            "Calls, and operations of batches, that failed, by ErrorReason, or CANCELLED where the caller left first.",
             ["method", "reason"],
             registry=self.registry,
         )

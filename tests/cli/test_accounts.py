@@ -26,7 +26,7 @@ def test_creating_again_changes_nothing_and_succeeds(ask: Command, funded: str) 
 
 def test_creates_an_account_with_the_settings_that_are_said(ask: Command, organisation: str) -> None:
     settings = ("--name", "Acme", "--overdraft-limit", "5", "--inbound-overdraft-limit", "7", "--floor", "-3")
-    terms = ("--enforcement", "monitor", "--late-commit", "reject", "--limit-counts-inbound")
+    terms = ("--enforcement", "monitor", "--late-commit", "reject", "--overage", "cap", "--limit-counts-inbound")
 
     created = ask("accounts", "create", organisation, *settings, *terms, "--json").document["accounts"][0]["account"]
 
@@ -40,6 +40,7 @@ def test_creates_an_account_with_the_settings_that_are_said(ask: Command, organi
         "inbound_overdraft_limit": 7,
         "floor": -3,
         "late_commit": "REJECT",
+        "overage": "CAP",
         "rate_card_id": "",
         "limit_counts_inbound": True,
     }
@@ -85,6 +86,35 @@ def test_an_update_of_nothing_is_refused(ask: Command, funded: str) -> None:
 
     assert ran.status == 2
     assert "say what to change" in ran.err
+
+
+def test_closes_an_account_for_good(ask: Command, funded: str) -> None:
+    ask("charge", funded, "--segments", "60", "--direction", "inbound")
+
+    closed, again = (ask("accounts", "close", funded) for _ in range(2))
+
+    assert (closed.status, again.status) == (0, 0)
+    assert f"{funded} is closed for good" in closed.out
+    assert "40 credits" in closed.out
+    assert "was closed before" in again.out
+    assert ask("accounts", "show", funded, "--json").document["account"]["status"] == "CLOSED"
+    refused = ask("grant", funded, "1", "--json")
+    assert (refused.status, refused.document["error"]["reason"]) == (4, "ACCOUNT_CLOSED")
+
+
+def test_debt_is_written_off_at_the_end(ask: Command, funded: str) -> None:
+    ask("charge", funded, "--segments", "130", "--direction", "inbound")
+
+    assert "30 credits of debt" in ask("accounts", "close", funded).out
+
+
+def test_an_account_that_is_not_empty_says_where_to_look(ask: Command, funded: str) -> None:
+    ask("accounts", "create", f"{funded}/field")
+
+    ran = ask("accounts", "close", funded)
+
+    assert ran.status == 4
+    assert f"`creditgate holds {funded}` and `creditgate accounts list {funded}`" in ran.err
 
 
 def test_balance_has_what_scripts_rely_on(ask: Command, funded: str) -> None:

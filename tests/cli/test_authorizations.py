@@ -1,7 +1,8 @@
-"""`quote`, `reserve`, `commit`, `release`, `charge` and `holds`: the answer, the exit status, and what to do."""
+"""`quote`, `reserve`, `commit`, `release`, `extend`, `charge` and `holds`: answers, exit status, and what to do."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,7 +43,20 @@ def test_a_denial_is_a_document_too(ask: Command, funded: str) -> None:
     ran = ask("reserve", funded, "--segments", "120", "--json")
 
     assert ran.status == 1
-    assert ran.document["denial"] == {"reason": "INSUFFICIENT_CREDITS", "account_id": funded, "shortfall": 20}
+    assert ran.document["denial"] == {
+        "reason": "INSUFFICIENT_CREDITS",
+        "account_id": funded,
+        "shortfall": 20,
+        "next_credit_time": None,
+    }
+
+
+def test_a_denial_says_when_the_next_credits_come(ask: Command, funded: str) -> None:
+    ask("grant", funded, "50", "--effective", "2099-12-31")
+
+    ran = ask("reserve", funded, "--segments", "120")
+
+    assert "20 credits short; the next credits come on 2099-12-31 00:00:00Z; `creditgate grant" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -163,6 +177,60 @@ def test_a_commit_takes_either_credits_or_a_usage(ask: Command, held: str, size:
     assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
 
 
+def test_a_part_is_captured_and_the_rest_stays_held(ask: Command, held: str) -> None:
+    first, again = (
+        ask("commit", held, "msg-1", "--credits", "1", "--keep-open", "--commit-id", "part-1") for _ in range(2)
+    )
+    made = ask("commit", held, "msg-1", "--credits", "1", "--keep-open", "--json").document
+
+    assert "1 credit captured; the rest stays held" in first.out
+    assert "by an earlier call" in again.out
+    assert (made["state"], made["credits"], len(made["commit_id"])) == ("PENDING", 1, 16)
+    hold = ask("holds", held, "msg-1", "--json").document
+    assert (hold["credits"], hold["held"], hold["captured"]) == (3, 1, 2)
+    columns = ask("holds", held).out.splitlines()[-1].split()
+    assert columns[2:4] == ["1", "2"]
+
+
+def test_a_commit_id_is_for_holds_that_are_kept_open(ask: Command, held: str) -> None:
+    ran = ask("commit", held, "msg-1", "--commit-id", "part-1")
+
+    assert ran.status == 2
+    assert "--keep-open" in ran.err
+    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
+
+
+def test_what_a_cap_leaves_out_is_said(ask: Command, funded: str) -> None:
+    ask("accounts", "update", funded, "--overage", "cap")
+    ask("reserve", funded, "--segments", "98", "--id", "long")
+
+    ran = ask("commit", funded, "long", "--segments", "105")
+
+    assert ran.status == 0
+    assert "100 credits captured" in ran.out
+    assert "5 credits used that could not be taken" in ran.out
+
+
+def test_an_overage_that_is_rejected_leaves_the_hold(ask: Command, held: str) -> None:
+    ask("accounts", "update", held, "--overage", "reject")
+
+    ran = ask("commit", held, "msg-1", "--segments", "4")
+
+    assert ran.status == 4
+    assert f"`creditgate holds {held} msg-1`" in ran.err
+    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
+
+
+def test_extends_a_hold(ask: Command, held: str) -> None:
+    ran = ask("extend", held, "msg-1", "--ttl", "2h")
+
+    assert ran.status == 0
+    expire_time = ask("holds", held, "msg-1", "--json").document["expire_time"]
+    until = datetime.fromisoformat(expire_time)
+    assert timedelta(hours=2, minutes=-1) < until - datetime.now(UTC) <= timedelta(hours=2)
+    assert f"msg-1 is held until {until:%Y-%m-%d %H:%M:%SZ}" in ran.out
+
+
 def test_releases_a_hold(ask: Command, held: str) -> None:
     first, again = (ask("release", held, "msg-1", "--reason", "provider down") for _ in range(2))
 
@@ -198,6 +266,15 @@ def test_inbound_goes_below_zero(ask: Command, funded: str) -> None:
     assert ran.status == 0
     assert "130 credits taken" in ran.out
     assert ask("balance", funded, "--json").document["debt"] == 30
+
+
+def test_a_charge_may_say_when_it_happened(ask: Command, funded: str) -> None:
+    said = ("charge", funded, "--segments", "1", "--direction", "inbound")
+
+    old, recent = (ask(*said, "--event-time", when) for when in ("3d", "2h"))
+
+    assert (old.status, recent.status) == (4, 0)
+    assert "charge it without --event-time" in old.err
 
 
 def test_a_charge_must_say_its_direction(ask: Command, funded: str) -> None:

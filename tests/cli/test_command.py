@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -59,10 +60,24 @@ def test_every_command_offers_json() -> None:
 
 def test_all_commands_that_are_promised_exist() -> None:
     promised = (
-        "serve demo quote reserve commit release charge grant grants balance accounts holds rates verify health doctor"
+        "serve demo quote reserve commit release extend charge refund grant revoke transfer grants holds balance"
+        " accounts rates explain verify health doctor"
     )
 
     assert {f"creditgate {word}" for word in promised.split()} <= ALL.keys()
+
+
+def examples(parser: ArgumentParser) -> list[list[str]]:
+    """The words of the commands that a help text shows."""
+    shown = (parser.epilog or "").partition("examples:\n")[2].replace("\\\n", "")
+    return [shlex.split(line, comments=True) for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize("name", [name for name, parser in ALL.items() if examples(parser)])
+def test_the_examples_of_a_command_can_be_typed_as_they_are(name: str) -> None:
+    for words in examples(ALL[name]):
+        arguments = make_parser().parse_args(words[1:])
+        assert arguments.parser.prog == name
 
 
 def test_help_tells_every_exit_status() -> None:
@@ -179,6 +194,14 @@ def test_an_unknown_outcome_tells_how_to_learn_it() -> None:
     assert hint.endswith("--id order-1 --expires 2026-12-31T00:00:00Z")
     repeated = make_parser().parse_args(["grant", "acme", "5", *hint.partition(" with ")[2].split()])
     assert repeated.expires == arguments.expires
+
+
+def test_an_unknown_outcome_of_a_part_is_learnt_by_its_own_id() -> None:
+    words = ["commit", "acme", "msg-1", "--keep-open", "--commit-id", "part-1"]
+
+    hint = how_to_repeat(make_parser().parse_args(words), errors.OutcomeUnknown("lost"))
+
+    assert hint.endswith("--commit-id part-1")
 
 
 @pytest.mark.parametrize("failure", [errors.Unavailable("no effect"), errors.IdReused("other content")])

@@ -1,4 +1,4 @@
-"""`grant` and `grants`: credits given, and who gave them."""
+"""`grant`, `grants`, `revoke`, `transfer` and `refund`: credits given, taken back and moved, and by whom."""
 
 from __future__ import annotations
 
@@ -71,6 +71,108 @@ def test_ended_grants_are_listed_when_asked_for(ask: Command, funded: str) -> No
     assert live == []
     assert [(each["grant_id"], each["state"], each["captured"]) for each in all_] == [("first", "EXHAUSTED", 100)]
     assert "--ended lists those that have ended" in ask("grants", funded).out
+
+
+def test_revokes_what_remains_of_a_grant(ask: Command, funded: str) -> None:
+    ask("charge", funded, "--segments", "30", "--direction", "inbound")
+
+    first, again = (ask("revoke", funded, "first", "--actor", "ann", "--note", "a mistake") for _ in range(2))
+
+    assert (first.status, again.status) == (0, 0)
+    assert "70 credits of first revoked\n" in first.out
+    assert any(line.split() == ["spent", "for", "good", "30"] for line in first.out.splitlines())
+    assert "by an earlier call" in again.out
+    (grant,) = ask("grants", funded, "--ended", "--json").document["grants"]
+    assert (grant["state"], grant["revoked"], grant["captured"]) == ("REVOKED", 70, 30)
+
+
+def test_claws_back_what_was_spent(ask: Command, funded: str) -> None:
+    ask("charge", funded, "--segments", "30", "--direction", "inbound")
+    ask("grant", funded, "50", "--id", "second")
+
+    answer = ask("revoke", funded, "first", "--claw-back", "--json").document
+
+    assert (answer["revoked"], answer["clawed_back"], answer["balance"]["available"]) == (70, 30, 20)
+
+
+def test_a_grant_that_is_not_there_says_where_to_look(ask: Command, funded: str) -> None:
+    ran = ask("revoke", funded, "nothing")
+
+    assert ran.status == 4
+    assert f"`creditgate grants {funded} --ended`" in ran.err
+
+
+def test_moves_credits_to_another_account(ask: Command, funded: str) -> None:
+    venue = f"{funded}/venue"
+    ask("accounts", "create", venue, "--funding", "own")
+
+    moved, again = (ask("transfer", funded, venue, "40", "--id", "t-1", "--reference", "Q3") for _ in range(2))
+
+    assert (moved.status, again.status) == (0, 0)
+    assert f"40 credits moved from {funded} to {venue}" in moved.out
+    assert "by an earlier call" in again.out
+    assert [ask("balance", each, "--json").document["available"] for each in (funded, venue)] == [60, 40]
+    made = ask("transfer", funded, venue, "1", "--json").document
+    assert len(made["transfer_id"]) == 16
+
+
+@pytest.mark.parametrize(
+    ("funding", "amount", "remedy"),
+    [
+        pytest.param("own", "101", "see `creditgate balance {}`", id="too many"),
+        pytest.param("parent", "1", "see `creditgate accounts show {}/venue`", id="paid for"),
+    ],
+)
+def test_a_transfer_that_cannot_be_says_why(ask: Command, funded: str, funding: str, amount: str, remedy: str) -> None:
+    ask("accounts", "create", f"{funded}/venue", "--funding", funding)
+
+    ran = ask("transfer", funded, f"{funded}/venue", amount)
+
+    assert ran.status == 4
+    assert remedy.format(funded) in ran.err
+
+
+def test_refunds_a_reservation_in_parts(ask: Command, funded: str) -> None:
+    ask("reserve", funded, "--segments", "30", "--id", "msg-1")
+    ask("commit", funded, "msg-1")
+
+    part = ask("refund", funded, "msg-1", "--credits", "10", "--id", "ticket-7")
+    too_much = ask("refund", funded, "msg-1", "--credits", "21")
+    rest = ask("refund", funded, "msg-1", "--json").document
+    nothing = ask("refund", funded, "msg-1")
+
+    assert "10 credits refunded" in part.out
+    assert "ticket-7" in part.out
+    assert too_much.status == 4
+    assert "without --credits" in too_much.err
+    assert (rest["credits"], rest["restored"], len(rest["refund_id"])) == (20, 20, 16)
+    assert "nothing was left to refund" in nothing.out
+    assert ask("balance", funded, "--json").document["available"] == 100
+
+
+def test_refunds_a_charge(ask: Command, funded: str) -> None:
+    ask("charge", funded, "--segments", "130", "--direction", "inbound", "--id", "in-1")
+
+    ran = ask("refund", funded, "--charge", "in-1")
+
+    assert ran.status == 0
+    assert "130 credits refunded" in ran.out
+    assert any(line.split() == ["repaid", "debt", "30"] for line in ran.out.splitlines())
+
+
+def test_what_nobody_had_paid_is_said(ask: Command, funded: str) -> None:
+    ask("accounts", "update", funded, "--enforcement", "monitor")
+    ask("charge", funded, "--segments", "110", "--direction", "outbound", "--id", "out-1")
+
+    assert "10 credits, let through where nobody enforces" in ask("refund", funded, "--charge", "out-1").out
+
+
+@pytest.mark.parametrize("words", [(), ("msg-1", "--charge", "in-1")], ids=["none", "both"])
+def test_a_refund_has_one_target(ask: Command, funded: str, words: tuple[str, ...]) -> None:
+    ran = ask("refund", funded, *words)
+
+    assert ran.status == 2
+    assert "--charge" in ran.err
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1000000000001", "99999999999999999999"])

@@ -12,8 +12,8 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from creditgate import _responses
-from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, rate_cards_pb2
+from creditgate import _administration_responses, _balances, _responses
+from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, explain_pb2, rate_cards_pb2, refund_pb2
 from creditgate_server.cli.documents import document_of, json_of
 
 
@@ -68,14 +68,26 @@ def adapted_field(written: object, field: FieldDescriptor) -> object:
         pytest.param(authorization_pb2.ReserveResponse(), _responses.reserved, id="reserve"),
         pytest.param(authorization_pb2.CommitResponse(), _responses.committed, id="commit"),
         pytest.param(authorization_pb2.ReleaseResponse(), _responses.released, id="release"),
+        pytest.param(authorization_pb2.ExtendResponse(), _responses.extended, id="extend"),
         pytest.param(authorization_pb2.ChargeResponse(), _responses.charged, id="charge"),
+        pytest.param(refund_pb2.RefundResponse(), _responses.refunded, id="refund"),
+        pytest.param(explain_pb2.ExplainResponse(), _responses.explained, id="explain"),
         pytest.param(authorization_pb2.GetReservationResponse().reservation, _responses.reservation, id="hold"),
-        pytest.param(accounts_pb2.CreateAccountResponse(), _responses.created_account, id="create account"),
-        pytest.param(accounts_pb2.AccountSummary(), _responses.account_summary, id="account in a list"),
-        pytest.param(accounts_pb2.GetBalanceResponse(), _responses.standing, id="balance"),
-        pytest.param(credits_pb2.GrantResponse(), _responses.granted, id="grant"),
-        pytest.param(rate_cards_pb2.PutRateCardResponse(), _responses.stored_rate_card, id="put rate card"),
-        pytest.param(rate_cards_pb2.RateCardSummary(), _responses.rate_card_summary, id="rate card in a list"),
+        pytest.param(
+            accounts_pb2.CreateAccountResponse(), _administration_responses.created_account, id="create account"
+        ),
+        pytest.param(accounts_pb2.AccountSummary(), _administration_responses.account_summary, id="account in a list"),
+        pytest.param(accounts_pb2.CloseAccountResponse(), _administration_responses.closed_account, id="close account"),
+        pytest.param(accounts_pb2.GetBalanceResponse(), _balances.standing, id="balance"),
+        pytest.param(credits_pb2.GrantResponse(), _administration_responses.granted, id="grant"),
+        pytest.param(credits_pb2.RevokeGrantResponse(), _administration_responses.revoked, id="revoke"),
+        pytest.param(credits_pb2.TransferResponse(), _administration_responses.transferred, id="transfer"),
+        pytest.param(
+            rate_cards_pb2.PutRateCardResponse(), _administration_responses.stored_rate_card, id="put rate card"
+        ),
+        pytest.param(
+            rate_cards_pb2.RateCardSummary(), _administration_responses.rate_card_summary, id="rate card in a list"
+        ),
     ],
 )
 def test_a_document_is_the_message(message: Message, read: Callable[[Any], object]) -> None:

@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from creditgate.pricing.usage import Channel
-from creditgate.terms import LateCommit
+from creditgate.terms import LateCommit, Overage
 from creditgate_server.cli.values import (
     duration_s,
     label,
-    late_commit,
     point_in_time,
     term,
+    term_or_inherited,
+    time_past,
     whole_number,
     whole_number_or_none,
 )
@@ -46,6 +47,13 @@ def test_reads_times_from_now() -> None:
     assert timedelta(hours=12, seconds=-2) < point_in_time("12h") - now < timedelta(hours=12, seconds=2)
 
 
+def test_reads_how_long_ago_something_was() -> None:
+    now = datetime.now(UTC)
+
+    assert timedelta(hours=2, seconds=-2) < now - time_past("2h") < timedelta(hours=2, seconds=2)
+    assert time_past("2026-12-31") == datetime(2026, 12, 31, tzinfo=UTC)
+
+
 def test_reads_terms_in_any_case() -> None:
     read = term(Channel)
 
@@ -56,8 +64,8 @@ def test_reads_terms_in_any_case() -> None:
 def test_reads_what_may_be_left_open() -> None:
     assert whole_number_or_none("none") is None
     assert whole_number_or_none("-7") == -7
-    assert late_commit("inherit") is None
-    assert late_commit("reject") is LateCommit.REJECT
+    assert term_or_inherited(LateCommit)("inherit") is None
+    assert term_or_inherited(Overage)("cap") is Overage.CAP
     assert label("key=a=b") == ("key", "a=b")
 
 
@@ -74,6 +82,8 @@ def test_reads_what_may_be_left_open() -> None:
         (point_in_time, "2026-12-31T18:00:00", "zone"),
         (point_in_time, "999999999d", "beyond the year 9999"),
         (point_in_time, "90", "such as 2026-12-31"),
+        (time_past, "999999999d", "before the year 1"),
+        (time_past, "yesterday", "or 2h for two hours ago"),
         (label, "key", "key=value"),
         (label, "=value", "key=value"),
         (term(Channel), "fax", "write one of sms, mms"),

@@ -74,15 +74,24 @@ async def test_a_hold_that_was_lost_is_found(busy: RunningServer, command: Comma
 def test_a_breach_names_account_grant_and_amounts() -> None:
     report = Report(breaches=[Breach("acme/field", "invoice-7", "amount = remaining + held", 1100, 1000)])
     report.unsettled.append("busy")
+    report.unnamed = 7
     console = Console(file=io.StringIO(), width=200)
 
     tables.draw(console, report_views(report))
 
     assert isinstance(console.file, io.StringIO)
-    for word in ("NOT CONSERVED", "acme/field", "invoice-7", "1,100", "1,000", "busy changed too fast"):
+    for word in (
+        "NOT CONSERVED",
+        "acme/field",
+        "invoice-7",
+        "1,100",
+        "1,000",
+        "busy changed too fast",
+        "7 findings more",
+    ):
         assert word in console.file.getvalue()
     document = report_document(report)
-    assert document["conserved"] is False
+    assert (document["conserved"], document["unsettled"], document["unnamed"]) == (False, ["busy"], 7)
     assert document["breaches"] == [
         {
             "account_id": "acme/field",

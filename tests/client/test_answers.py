@@ -12,7 +12,15 @@ from google.protobuf.text_format import Parse
 import creditgate
 from creditgate import answers, terms
 from creditgate.pricing import Channel, Encoding, Rule, Unit
-from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, rate_cards_pb2, reservation_pb2
+from creditgate.v1 import (
+    accounts_pb2,
+    authorization_pb2,
+    credits_pb2,
+    explain_pb2,
+    rate_cards_pb2,
+    refund_pb2,
+    reservation_pb2,
+)
 
 if TYPE_CHECKING:
     from tests.client.conftest import FakeServer
@@ -45,7 +53,9 @@ def test_a_quote_tells_cost_hints_and_denial(server: FakeServer, client: creditg
               notes {{ forced_ucs2: "ş" cheaper_spelling {{ text: "bes" segments: 1 credits: 2 }} }}
             }}
             decision: DECISION_ALLOWED_MONITORED
-            denial {{ reason: DENIAL_REASON_LIMIT_REACHED account_id: "acme" shortfall: 7 }}
+            denial {{
+              reason: DENIAL_REASON_LIMIT_REACHED account_id: "acme" shortfall: 7 next_credit_time {NOON_TEXT}
+            }}
             balance {BALANCE_TEXT}
             """,
             authorization_pb2.QuoteResponse(),
@@ -56,7 +66,9 @@ def test_a_quote_tells_cost_hints_and_denial(server: FakeServer, client: creditg
 
     assert quoted == answers.Quoted(
         decision=terms.Decision.ALLOWED_MONITORED,
-        denial=answers.Denial(reason=terms.DenialReason.LIMIT_REACHED, account_id="acme", shortfall=7),
+        denial=answers.Denial(
+            reason=terms.DenialReason.LIMIT_REACHED, account_id="acme", shortfall=7, next_credit_time=NOON
+        ),
         balance=BALANCE,
         cost=answers.Cost(
             credits=4,
@@ -79,8 +91,8 @@ def test_settlements_tell_what_moved(server: FakeServer, client: creditgate.Clie
     server.script(
         "Commit",
         Parse(
-            f"state: RESERVATION_STATE_COMMITTED credits: 3 restored: 1 expired: 2 overage: 1 debt_repaid: 1"
-            f" balance {BALANCE_TEXT} replayed: true late: true",
+            f"state: RESERVATION_STATE_COMMITTED credits: 3 restored: 1 expired: 2 overage: 1 shortfall: 9"
+            f" debt_repaid: 1 balance {BALANCE_TEXT} replayed: true late: true",
             authorization_pb2.CommitResponse(),
         ),
     )
@@ -99,6 +111,7 @@ def test_settlements_tell_what_moved(server: FakeServer, client: creditgate.Clie
         restored=1,
         expired=2,
         overage=1,
+        shortfall=9,
         debt_repaid=1,
         balance=BALANCE,
         replayed=True,
@@ -109,10 +122,68 @@ def test_settlements_tell_what_moved(server: FakeServer, client: creditgate.Clie
     )
 
 
+def test_an_extension_tells_the_new_expiry(server: FakeServer, client: creditgate.Client) -> None:
+    server.script("Extend", Parse(f"expire_time {NOON_TEXT}", authorization_pb2.ExtendResponse()))
+
+    assert client.extend("acme", "msg-1", 60) == answers.Extended(expire_time=NOON)
+
+
+def test_a_refund_tells_what_came_back(server: FakeServer, client: creditgate.Client) -> None:
+    text = f"credits: 9 restored: 5 expired: 3 debt_repaid: 1 balance {BALANCE_TEXT} replayed: true"
+    server.script("Refund", Parse(text, refund_pb2.RefundResponse()))
+
+    assert client.refund("acme", charge_id="in-1") == answers.Refunded(
+        credits=9, restored=5, expired=3, debt_repaid=1, balance=BALANCE, replayed=True
+    )
+
+
+def test_an_explanation_tells_why(server: FakeServer, client: creditgate.Client) -> None:
+    text = f"""
+        cost {{ credits: 4 }} decision: DECISION_DENIED
+        denial {{ reason: DENIAL_REASON_INSUFFICIENT_CREDITS account_id: "acme" shortfall: 3 }}
+        balance {BALANCE_TEXT} payer_id: "acme" levels {{ account_id: "acme" pays: true }}
+        grants {{ grant {{ grant_id: "g1" account_id: "acme" }} verdict: GRANT_VERDICT_PAYS credits: 1 }}
+        grants {{ grant {{ grant_id: "g2" account_id: "acme" }} verdict: GRANT_VERDICT_OTHER_REGION }}
+        limits {{ account_id: "acme" enforcement: ENFORCEMENT_MONITOR counts: true limit_left: 2 shortfall: 2 }}
+        rate {{ rate_card_id: "default" rate_card_version: 1 rule: "sms" }}
+        credits_short: 3 next_credit_time {NOON_TEXT} next_credits: 50
+    """
+    server.script("Explain", Parse(text, explain_pb2.ExplainResponse()))
+
+    told = client.explain("acme/field", body="hi")
+
+    assert (told.payer_id, told.balance, [level.pays for level in told.levels]) == ("acme", BALANCE, [True])
+    assert (told.cost and told.cost.credits, told.decision) == (4, terms.Decision.DENIED)
+    assert told.denial is not None
+    assert told.denial.shortfall == 3
+    assert [(each.grant.grant_id, each.verdict, each.credits) for each in told.grants] == [
+        ("g1", terms.GrantVerdict.PAYS, 1),
+        ("g2", terms.GrantVerdict.OTHER_REGION, 0),
+    ]
+    assert told.limits == (
+        answers.LimitExplanation(
+            account_id="acme", enforcement=terms.Enforcement.MONITOR, counts=True, limit_left=2, shortfall=2
+        ),
+    )
+    assert told.rate == answers.RateExplanation(rate_card_id="default", rate_card_version=1, rule="sms")
+    assert (told.credits_short, told.next_credit_time, told.next_credits, told.reservation) == (3, NOON, 50, None)
+
+
+def test_an_explanation_of_a_reservation_has_nothing_to_decide(server: FakeServer, client: creditgate.Client) -> None:
+    text = 'reservation { reservation_id: "msg-1" state: RESERVATION_STATE_COMMITTED captured: 2 }'
+    server.script("Explain", Parse(text, explain_pb2.ExplainResponse()))
+
+    told = client.explain("acme", reservation_id="msg-1")
+
+    assert (told.cost, told.decision, told.denial, told.rate, told.next_credit_time) == (None, None, None, None, None)
+    assert told.reservation is not None
+    assert told.reservation.captured == 2
+
+
 def test_a_reservation_tells_where_its_credits_come_from(server: FakeServer, client: creditgate.Client) -> None:
     text = f"""
         account_id: "acme/field" payer_id: "acme" reservation_id: "msg-1" state: RESERVATION_STATE_PENDING credits: 6
-        captured: 0 restored: 0 recipients_granted: 2
+        held: 5 captured: 4 restored: 3 refunded: 2 recipients_granted: 2
         price {{ rate_card_id: "default" rate_card_version: 1 rule: "sms" credits_per_recipient: 3 }}
         create_time {NOON_TEXT} expire_time {NOON_TEXT} expiry_action: EXPIRY_ACTION_RELEASE
         draws {{ account_id: "acme" pot: POT_WALLET grants {{ grant_id: "g1" credits: 4 }} unfunded: 2 }}
@@ -131,8 +202,10 @@ def test_a_reservation_tells_where_its_credits_come_from(server: FakeServer, cli
         reservation_id="msg-1",
         state=terms.ReservationState.PENDING,
         credits=6,
-        captured=0,
-        restored=0,
+        held=5,
+        captured=4,
+        restored=3,
+        refunded=2,
         recipients_granted=2,
         price=answers.FrozenPrice(rate_card_id="default", rate_card_version=1, rule="sms", credits_per_recipient=3),
         create_time=NOON,
@@ -152,7 +225,8 @@ def test_a_reservation_tells_where_its_credits_come_from(server: FakeServer, cli
 def test_accounts_tell_their_settings(server: FakeServer, client: creditgate.Client) -> None:
     text = f"""
         account_id: "acme/field" display_name: "Field" status: ACCOUNT_STATUS_ACTIVE funding: FUNDING_PARENT
-        enforcement: ENFORCEMENT_MONITOR overdraft_limit: 5 floor: 0 limit_counts_inbound: true
+        enforcement: ENFORCEMENT_MONITOR overdraft_limit: 5 floor: 0 overage: OVERAGE_CAP
+        limit_counts_inbound: true
         create_time {NOON_TEXT} update_time {NOON_TEXT}
     """
     message = Parse(text, accounts_pb2.Account())
@@ -175,6 +249,7 @@ def test_accounts_tell_their_settings(server: FakeServer, client: creditgate.Cli
         inbound_overdraft_limit=None,
         floor=0,
         late_commit=None,
+        overage=terms.Overage.CAP,
         rate_card_id="",
         limit_counts_inbound=True,
         create_time=NOON,
@@ -183,6 +258,19 @@ def test_accounts_tell_their_settings(server: FakeServer, client: creditgate.Cli
     assert client.create_account("acme/field") == answers.CreatedAccount(account=account, replayed=True)
     assert client.update_account("acme/field", display_name="Field") == account
     assert list(client.list_accounts()) == [answers.AccountSummary(account=account, balance=BALANCE)]
+
+
+def test_closing_an_account_tells_what_is_gone(server: FakeServer, client: creditgate.Client) -> None:
+    text = f"""
+        account {{ account_id: "acme" status: ACCOUNT_STATUS_CLOSED }} revoked: 7 written_off: 3 replayed: true
+        balance {BALANCE_TEXT}
+    """
+    server.script("CloseAccount", Parse(text, accounts_pb2.CloseAccountResponse()))
+
+    closed = client.close_account("acme")
+
+    assert closed.account.status is terms.AccountStatus.CLOSED
+    assert (closed.revoked, closed.written_off, closed.balance, closed.replayed) == (7, 3, BALANCE, True)
 
 
 def test_a_balance_tells_grants_and_levels(server: FakeServer, client: creditgate.Client) -> None:
@@ -233,12 +321,15 @@ def test_a_balance_tells_grants_and_levels(server: FakeServer, client: creditgat
 def test_grants_tell_what_became_of_them(server: FakeServer, client: creditgate.Client) -> None:
     text = f"""
         account_id: "acme" grant_id: "g1" kind: GRANT_KIND_PURCHASED state: GRANT_STATE_LIVE amount: 15 remaining: 1
-        held: 2 captured: 3 debt_repaid: 4 expired: 5 create_time {NOON_TEXT} effective_time {NOON_TEXT} priority: 6
+        held: 2 captured: 3 debt_repaid: 4 expired: 5 refunded: 7 revoked: 8 moved: 9
+        create_time {NOON_TEXT} effective_time {NOON_TEXT} priority: 6
         actor: "ann" reference: "invoice" note: "thanks"
     """
     message = Parse(text, credits_pb2.CreditGrant())
     response = credits_pb2.GrantResponse(grant=message, debt_repaid=4, replayed=True)
     server.script("Grant", Parse(f"balance {BALANCE_TEXT}", response))
+    revoked = credits_pb2.RevokeGrantResponse(grant=message, revoked=8, clawed_back=3, replayed=True)
+    server.script("RevokeGrant", Parse(f"balance {BALANCE_TEXT}", revoked))
     server.script("ListGrants", credits_pb2.ListGrantsResponse(grants=[message]))
 
     grant = answers.CreditGrant(
@@ -250,8 +341,11 @@ def test_grants_tell_what_became_of_them(server: FakeServer, client: creditgate.
         remaining=1,
         held=2,
         captured=3,
+        refunded=7,
         debt_repaid=4,
         expired=5,
+        revoked=8,
+        moved=9,
         create_time=NOON,
         effective_time=NOON,
         expire_time=None,
@@ -263,6 +357,21 @@ def test_grants_tell_what_became_of_them(server: FakeServer, client: creditgate.
     )
     assert client.grant("acme", 15) == answers.Granted(grant=grant, debt_repaid=4, balance=BALANCE, replayed=True)
     assert list(client.list_grants("acme")) == [grant]
+    assert client.revoke_grant("acme", "g1", claw_back=True) == answers.Revoked(
+        grant=grant, revoked=8, clawed_back=3, balance=BALANCE, replayed=True
+    )
+
+
+def test_a_transfer_tells_both_balances(server: FakeServer, client: creditgate.Client) -> None:
+    response = credits_pb2.TransferResponse(credits=5, debt_repaid=2, replayed=True)
+    response.target_balance.account_id = "acme/sales"
+    server.script("Transfer", Parse(f"balance {BALANCE_TEXT}", response))
+
+    transferred = client.transfer("acme/field", "acme/sales", 5)
+
+    assert (transferred.credits, transferred.debt_repaid, transferred.replayed) == (5, 2, True)
+    assert transferred.balance == BALANCE
+    assert transferred.target_balance.account_id == "acme/sales"
 
 
 def test_rate_cards_tell_their_rules(server: FakeServer, client: creditgate.Client) -> None:

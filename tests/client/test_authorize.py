@@ -142,6 +142,78 @@ def test_what_was_committed_early_is_not_settled_again(server: FakeServer, clien
     ]
 
 
+def test_parts_are_captured_one_by_one_and_leaving_gives_back_the_rest(
+    server: FakeServer, client: creditgate.Client
+) -> None:
+    with client.authorize("acme", reservation_id="msg-1", body="hi", recipient_count=3) as hold:
+        for number in range(2):
+            hold.commit(recipient_count=1, keep_open=True, commit_id=f"to-{number}")
+            assert not hold.settled
+
+    first, second, last = settled(server)
+    assert [(each.commit_id, each.keep_open, each.usage.recipient_count) for each in (first, second)] == [
+        ("to-0", True, 1),
+        ("to-1", True, 1),
+    ]
+    assert (last.WhichOneof("actual"), last.credits, last.keep_open) == ("credits", 0, False)
+
+
+def test_an_exception_after_a_part_gives_back_the_rest_and_keeps_the_id_used(
+    server: FakeServer, client: creditgate.Client
+) -> None:
+    def send_to_one(hold: Hold) -> None:
+        hold.commit(recipient_count=1, keep_open=True)
+        raise SendFailed
+
+    with pytest.raises(SendFailed), client.authorize("acme", body="hi", recipient_count=3) as hold:
+        send_to_one(hold)
+
+    assert [(type(each), each.credits) for each in settled(server)[1:]] == [(authorization_pb2.CommitRequest, 0)]
+
+
+def test_a_part_that_may_not_be_captured_leaves_the_hold_alone(server: FakeServer, client: creditgate.Client) -> None:
+    server.script("Commit", server.failure("FAILED_PRECONDITION", "OVERAGE_REJECTED", "more than is held"))
+
+    with (
+        pytest.raises(errors.OverageRejected),
+        client.authorize("acme", body="hi", recipient_count=3) as hold,
+    ):
+        hold.commit(credits=10, keep_open=True)
+
+    assert len(settled(server)) == 1
+
+
+def test_a_rest_that_could_not_be_given_back_is_told_with_what_to_commit(
+    server: FakeServer, make_client: ClientMaker
+) -> None:
+    unreachable = server.failure("UNAVAILABLE", "STORE_UNREACHABLE", "no store")
+    server.script("Commit", server.succeed, unreachable)
+    client = make_client(retries=RetryPolicy(attempts_max=2, backoff_s=0.001))
+
+    with (
+        pytest.raises(errors.NotCommitted, match="commit this reservation again with 0 credits") as raised,
+        client.authorize("acme", reservation_id="msg-1", body="hi") as hold,
+    ):
+        hold.commit(credits=1, keep_open=True)
+
+    assert (raised.value.reservation_id, raised.value.credits) == ("msg-1", 0)
+
+
+def test_a_block_that_takes_longer_extends_its_hold(server: FakeServer, client: creditgate.Client) -> None:
+    later = authorization_pb2.ExtendResponse()
+    later.expire_time.FromSeconds(2_000_000_000)
+    server.script("Extend", later)
+
+    with client.authorize("acme", reservation_id="msg-1", body="hi") as hold:
+        hold.extend(timedelta(minutes=5))
+        assert hold.expire_time is not None
+        assert hold.expire_time.timestamp() == 2_000_000_000
+
+    (extend,) = (call.request for call in server.calls("Extend"))
+    assert (extend.reservation_id, extend.ttl.seconds) == ("msg-1", 300)
+    assert len(server.calls("Commit")) == 1
+
+
 def test_what_was_released_early_is_not_committed(server: FakeServer, client: creditgate.Client) -> None:
     with client.authorize("acme", reservation_id="msg-1", body="hi") as hold:
         hold.release("no such number")
@@ -212,7 +284,7 @@ def test_a_denial_is_raised_as_what_it_is(
         pytest.fail("a denied message was sent")
 
     assert type(raised.value) is kind
-    assert (raised.value.denial.reason, raised.value.shortfall) == (reason, 3)
+    assert (raised.value.denial.reason, raised.value.shortfall, raised.value.next_credit_time) == (reason, 3, None)
     assert raised.value.balance.account_id == "acme/field"
     assert str(raised.value).startswith("acme/field may not send: ")
     assert settled(server) == []
@@ -237,6 +309,8 @@ def test_a_denial_is_data_where_that_was_asked_for(server: FakeServer, client: c
         assert (hold.denial.shortfall, hold.state, hold.expire_time) == (3, None, None)
         with pytest.raises(errors.InsufficientCredits):
             hold.commit()
+        with pytest.raises(errors.InsufficientCredits):
+            hold.extend(60)
 
     assert settled(server) == []
 

@@ -153,3 +153,23 @@ async def test_a_block_whose_coroutine_is_closed_awaits_nothing(server: FakeServ
         await sending
 
     assert server.calls("Release") == []
+
+
+async def test_a_cancelled_commit_of_a_part_goes_on_and_nothing_follows_it(
+    server: FakeServer, client: aio.Client
+) -> None:
+    server.script("Commit", server.silence(), server.succeed)
+
+    async def send() -> None:
+        async with client.authorize("acme", reservation_id="msg-1", body="hi", recipient_count=2) as hold:
+            await hold.commit(recipient_count=1, keep_open=True, commit_id="part-1")
+
+    sending = asyncio.create_task(send())
+    await asyncio.to_thread(server.wait_for, "Commit")
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await client.close()
+
+    assert [call.request.commit_id for call in server.calls("Commit")] == ["part-1", "part-1"]
+    assert server.calls("Release") == []

@@ -6,6 +6,7 @@ import pickle
 import re
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import grpc
@@ -54,6 +55,19 @@ def test_violations_name_field_and_bound(server: FakeServer, client: creditgate.
         client.reserve("acme", seconds=60)
 
     assert raised.value.violations == tuple(errors.Violation(*violation) for violation in violations.items())
+
+
+def test_a_transfer_that_is_not_covered_tells_how_much_is_missing(
+    server: FakeServer, client: creditgate.Client
+) -> None:
+    server.script(
+        "Transfer", server.failure("FAILED_PRECONDITION", "INSUFFICIENT_CREDITS", metadata={"shortfall": "25"})
+    )
+
+    with pytest.raises(errors.TransferNotCovered) as raised:
+        client.transfer("acme", "acme/field", 125)
+
+    assert raised.value.shortfall == 25
 
 
 def test_the_delay_that_the_server_asks_for_is_told(server: FakeServer, make_client: ClientMaker) -> None:
@@ -153,7 +167,12 @@ def test_a_closed_client_says_so(make_client: ClientMaker) -> None:
         client.quote("acme", body="hi")
 
 
-DENIAL = Denial(reason=DenialReason.INSUFFICIENT_CREDITS, account_id="acme", shortfall=3)
+DENIAL = Denial(
+    reason=DenialReason.INSUFFICIENT_CREDITS,
+    account_id="acme",
+    shortfall=3,
+    next_credit_time=datetime(2030, 1, 1, tzinfo=UTC),
+)
 BALANCE = Balance(
     account_id="acme/field",
     payer_id="acme",

@@ -31,7 +31,13 @@ MUTATIONS = [
     Mutation("Commit", "reservation_id", lambda client: client.commit("acme", "msg-1")),
     Mutation("Release", "reservation_id", lambda client: client.release("acme", "msg-1")),
     Mutation("Charge", "charge_id", lambda client: client.charge("acme", segments=1, direction=Direction.INBOUND)),
+    Mutation("Commit", "commit_id", lambda client: client.commit("acme", "msg-1", credits=1, keep_open=True)),
+    Mutation("Extend", "reservation_id", lambda client: client.extend("acme", "msg-1", 60)),
+    Mutation("Refund", "refund_id", lambda client: client.refund("acme", charge_id="in-1")),
     Mutation("Grant", "grant_id", lambda client: client.grant("acme", 100)),
+    Mutation("RevokeGrant", "grant_id", lambda client: client.revoke_grant("acme", "g1")),
+    Mutation("Transfer", "transfer_id", lambda client: client.transfer("acme", "acme/field", 100)),
+    Mutation("CloseAccount", "account_id", lambda client: client.close_account("acme")),
 ]
 REPEATED = [
     ("UNAVAILABLE", "STORE_UNREACHABLE"),
@@ -51,7 +57,7 @@ FINAL = [
 ]
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.method)
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.method} {mutation.id_field}")
 @pytest.mark.parametrize("error", REPEATED, ids=" ".join)
 def test_a_mutation_is_repeated_as_it_was(
     server: FakeServer, client: creditgate.Client, mutation: Mutation, error: tuple[str, str]

@@ -181,6 +181,78 @@ def test_a_grant_is_sent_as_it_was_told(server: FakeServer, client: creditgate.C
     assert (list(request.scope.channels), list(request.scope.regions)) == ([Channel.SMS], ["AU", "NZ"])
 
 
+def test_a_commit_that_keeps_the_hold_open_has_an_id(server: FakeServer, client: creditgate.Client) -> None:
+    client.commit("acme", "msg-1", credits=1, keep_open=True, commit_id="part-1")
+    client.commit("acme", "msg-1", credits=1, keep_open=True)
+    client.commit("acme", "msg-1", credits=1)
+
+    told, made, final = (call.request for call in server.received)
+    assert (told.keep_open, told.commit_id) == (True, "part-1")
+    assert (made.keep_open, len(made.commit_id)) == (True, 36)
+    assert (final.keep_open, final.commit_id) == (False, "")
+
+
+def test_an_extension_is_sent_as_it_was_told(server: FakeServer, client: creditgate.Client) -> None:
+    client.extend("acme", "msg-1", timedelta(minutes=5))
+
+    assert (sent(server).reservation_id, sent(server).ttl.seconds) == ("msg-1", 300)
+
+
+def test_a_charge_may_tell_when_it_happened(server: FakeServer, client: creditgate.Client) -> None:
+    new_year = datetime(2030, 1, 1, tzinfo=UTC)
+
+    client.charge("acme", segments=1, direction=Direction.INBOUND, event_time=new_year)
+
+    assert sent(server).event_time.ToDatetime(UTC) == new_year
+
+
+def test_a_refund_is_of_a_reservation_or_of_a_charge(server: FakeServer, client: creditgate.Client) -> None:
+    client.refund("acme", reservation_id="msg-1", credits=2, refund_id="rf-1")
+    client.refund("acme", charge_id="in-1")
+
+    part, whole = (call.request for call in server.received)
+    assert (part.reservation_id, part.WhichOneof("target"), part.credits, part.refund_id) == (
+        "msg-1",
+        "reservation_id",
+        2,
+        "rf-1",
+    )
+    assert (whole.charge_id, whole.HasField("credits"), len(whole.refund_id)) == ("in-1", False, 36)
+
+
+@pytest.mark.parametrize("targets", [{}, {"reservation_id": "msg-1", "charge_id": "in-1"}], ids=["none", "both"])
+def test_a_refund_has_one_target(client: creditgate.Client, targets: dict[str, str]) -> None:
+    with pytest.raises(TypeError, match="either a reservation or a charge"):
+        client.refund("acme", **targets)  # type: ignore[arg-type]  # mypy cannot tell which keywords they are
+
+
+def test_an_explanation_is_of_a_usage_or_of_a_reservation(server: FakeServer, client: creditgate.Client) -> None:
+    client.explain("acme", body="hi")
+    client.explain("acme", reservation_id="msg-1")
+    with pytest.raises(TypeError, match="either a usage or a reservation"):
+        client.explain("acme", body="hi", reservation_id="msg-1")
+
+    of_usage, of_reservation = (call.request for call in server.received)
+    assert of_usage.usage == usage_pb2.Usage(channel=usage_pb2.CHANNEL_SMS, body="hi")
+    assert (of_reservation.WhichOneof("subject"), of_reservation.reservation_id) == ("reservation_id", "msg-1")
+
+
+def test_a_revocation_is_sent_as_it_was_told(server: FakeServer, client: creditgate.Client) -> None:
+    client.revoke_grant("acme", "g1", claw_back=True, actor="ann", note="charged back")
+
+    request = sent(server)
+    assert (request.account_id, request.grant_id, request.claw_back) == ("acme", "g1", True)
+    assert (request.actor, request.note) == ("ann", "charged back")
+
+
+def test_a_transfer_is_sent_as_it_was_told(server: FakeServer, client: creditgate.Client) -> None:
+    client.transfer("acme", "acme/field", 50, transfer_id="tr-1", actor="ann", reference="Q3", note="budget")
+
+    request = sent(server)
+    assert (request.account_id, request.target_account_id, request.credits) == ("acme", "acme/field", 50)
+    assert (request.transfer_id, request.actor, request.reference, request.note) == ("tr-1", "ann", "Q3", "budget")
+
+
 def test_a_time_needs_a_zone(client: creditgate.Client) -> None:
     naive = datetime(2030, 1, 1)  # noqa: DTZ001 -- is what is tested
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from tests.faults.decisions import CREDITS, Answer, DiaryReader, Event, Kind, Request, ask
@@ -81,7 +81,8 @@ class Audit:
         self.read()
         lost = [request for request in self._untold() if request not in self._refused]
         used = await self._used(client)
-        assert used_by(self._told) - granted_by(lost) <= used <= used_by(self._told) + used_by(lost)
+        least = used_by(self._told) - granted_by(lost) - refunded_by(lost)
+        assert least <= used <= used_by(self._told) + taken_by(lost)
 
     async def check_exactly(self, client: aio.Client) -> None:
         """Repeat what was not told, to learn what became of it; then every sum must be exact."""
@@ -94,7 +95,8 @@ class Audit:
                 assert not (answer.replayed and request in self._refused), request
                 self._note(request, answer.credits)
         assert await self._used(client) == used_by(self._told)
-        held = sum(told.credits for told in self._told if told.kind is Kind.RESERVE and told.id not in self._settled)
+        open_ = [told for told in self._told if told.id not in self._settled]
+        held = sum_of(open_, Kind.RESERVE) - sum_of(open_, Kind.CAPTURE)
         assert (await client.get_balance(self._organisation)).balance.reserved == held
 
     def _note(self, request: Request, answered: int) -> None:
@@ -128,14 +130,29 @@ class Audit:
         return {state for kind, state in _SETTLED.items() if (kind, reservation_id) in self._asked}
 
 
-def used_by(requests: Iterable[Request]) -> int:
+def sum_of(requests: Iterable[Request], *kinds: Kind) -> int:
+    """Sum the credits of some kinds of requests."""
+    return sum(request.credits for request in requests if request.kind in kinds)
+
+
+def taken_by(requests: Iterable[Request]) -> int:
+    """Sum what requests take."""
+    return sum_of(requests, Kind.CAPTURE, Kind.COMMIT, Kind.CHARGE)
+
+
+def refunded_by(requests: Iterable[Request]) -> int:
+    """Sum what requests give back of it."""
+    return sum_of(requests, Kind.REFUND)
+
+
+def used_by(requests: Collection[Request]) -> int:
     """Sum what requests take for good."""
-    return sum(request.credits for request in requests if request.kind in (Kind.COMMIT, Kind.CHARGE))
+    return taken_by(requests) - refunded_by(requests)
 
 
 def granted_by(requests: Iterable[Request]) -> int:
     """Sum what requests grant."""
-    return sum(request.credits for request in requests if request.kind is Kind.GRANT)
+    return sum_of(requests, Kind.GRANT)
 
 
 async def assert_conserved(server: ServerProcess, organisation: str) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 from tests.faults.decisions import open_organisation
-from tests.faults.processes import PATIENCE_S, PATIENT, LoadProcess, ServerProcess
+from tests.faults.processes import PATIENCE_S, PATIENT, LoadProcess, PrivateDisk, ServerProcess
 
 from creditgate import aio
 from creditgate.retries import ONE_ATTEMPT, RetryPolicy
@@ -27,7 +27,13 @@ QUICK = RetryPolicy(attempts_max=10_000, backoff_s=0.01, backoff_s_max=0.05)
 class RunServer(Protocol):
     """Starts a server in a directory of its own and waits until it decides."""
 
-    async def __call__(self, *flags: str, redis_url: str | None = None) -> ServerProcess: ...
+    async def __call__(
+        self,
+        *flags: str,
+        redis_url: str | None = None,
+        private_disk: PrivateDisk | None = None,
+        preload: Path | None = None,
+    ) -> ServerProcess: ...
 
 
 class Connect(Protocol):
@@ -60,10 +66,10 @@ def place() -> Iterator[Path]:
 async def run_server(place: Path) -> AsyncIterator[RunServer]:
     servers: list[ServerProcess] = []
 
-    async def run(*flags: str, redis_url: str | None = None) -> ServerProcess:
+    async def run(*flags: str, redis_url: str | None = None, private_disk: PrivateDisk | None = None) -> ServerProcess:
         directory = place / f"server-{len(servers)}"
         directory.mkdir()
-        servers.append(ServerProcess(directory, *flags, redis_url=redis_url))
+        servers.append(ServerProcess(directory, *flags, redis_url=redis_url, private_disk=private_disk))
         await servers[-1].start()
         return servers[-1]
 

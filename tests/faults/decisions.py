@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 from creditgate import Direction, GrantKind, ReservationState, aio
 from creditgate.errors import OutcomeUnknown, Unavailable
@@ -25,15 +25,19 @@ class Kind(StrEnum):
     """What may be asked for."""
 
     RESERVE = "reserve"
+    CAPTURE = "capture"
+    """A commit that keeps its hold open; each has one at most."""
     COMMIT = "commit"
     RELEASE = "release"
+    REFUND = "refund"
+    """Of a commit; each has one at most."""
     CHARGE = "charge"
     GRANT = "grant"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, whole: sent again it is the same. A commit and a release bear the id of their reservation."""
+    """One request, whole: sent again it is the same. What is done to a reservation bears its id."""
 
     kind: Kind
     id: str
@@ -42,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request was told: credits held, captured, given back, charged or granted."""
+    """What a request was told: credits held, captured, given back, refunded, charged or granted."""
 
     credits: int
     replayed: bool
@@ -51,27 +55,45 @@ class Answer:
 
 async def ask(client: aio.Client, organisation: str, request: Request) -> Answer:
     """Send a request about a team of an organisation; grants are for the organisation itself. It must be allowed."""
-    team = f"{organisation}/team"
+    if request.kind in _OF_A_HOLD:
+        return await _ask_of_hold(client, f"{organisation}/team", request)
+    if request.kind is Kind.GRANT:
+        granted = await client.grant(organisation, request.credits, grant_id=request.id)
+        return Answer(granted.grant.amount, granted.replayed)
+    charged = await client.charge(
+        f"{organisation}/team", charge_id=request.id, segments=request.credits, direction=Direction.INBOUND
+    )
+    assert charged.allowed, charged
+    return Answer(charged.credits, charged.replayed)
+
+
+_OF_A_HOLD: Final = {Kind.RESERVE, Kind.CAPTURE, Kind.COMMIT, Kind.RELEASE, Kind.REFUND}
+
+
+async def _ask_of_hold(client: aio.Client, account: str, request: Request) -> Answer:
+    id_, credits_ = request.id, request.credits
     match request.kind:
         case Kind.RESERVE:
-            held = await client.reserve(team, reservation_id=request.id, segments=request.credits, ttl=TTL_S)
+            held = await client.reserve(account, reservation_id=id_, segments=credits_, ttl=TTL_S)
             assert held.allowed, held
             return Answer(held.credits, held.replayed, held.state)
-        case Kind.COMMIT:
-            committed = await client.commit(team, request.id, credits=request.credits)
-            return Answer(committed.credits, committed.replayed, committed.state)
         case Kind.RELEASE:
-            released = await client.release(team, request.id)
+            released = await client.release(account, id_)
             return Answer(released.restored, released.replayed, released.state)
-        case Kind.CHARGE:
-            charged = await client.charge(
-                team, charge_id=request.id, segments=request.credits, direction=Direction.INBOUND
-            )
-            assert charged.allowed, charged
-            return Answer(charged.credits, charged.replayed)
-        case Kind.GRANT:
-            granted = await client.grant(organisation, request.credits, grant_id=request.id)
-            return Answer(granted.grant.amount, granted.replayed)
+        case Kind.REFUND:
+            refunded = await client.refund(account, reservation_id=id_, credits=credits_, refund_id=f"{id_}-back")
+            return Answer(refunded.credits, refunded.replayed)
+        case _:
+            part: Part = {"keep_open": True, "commit_id": f"{id_}-part"} if request.kind is Kind.CAPTURE else {}
+            committed = await client.commit(account, id_, credits=credits_, **part)
+            return Answer(committed.credits, committed.replayed, committed.state)
+
+
+class Part(TypedDict, total=False):
+    """What makes a commit one of a part."""
+
+    keep_open: bool
+    commit_id: str
 
 
 async def open_organisation(client: aio.Client, organisation: str) -> None:

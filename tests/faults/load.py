@@ -26,7 +26,7 @@ INSISTENCE_S: Final = 60.0
 
 
 class Sender:
-    """Sends one message after the other: most are reserved, then committed or released; replies are charged."""
+    """Sends one message after the other: most are reserved, then settled in one way or another; replies are charged."""
 
     def __init__(
         self, name: str, client: aio.Client, patient: aio.Client, organisation: str, diary: DiaryWriter
@@ -57,10 +57,22 @@ class Sender:
                 before, self._open = self._open, await self._ask(Kind.RESERVE, id_, credits_)
                 if before is not None:
                     await self._ask(Kind.RELEASE, before.id, before.credits)
-            case _ as way:
+            case way:
                 if await self._ask(Kind.RESERVE, id_, credits_):
-                    used = max(1, credits_ - way % 2)
-                    await (self._ask(Kind.RELEASE, id_, credits_) if way == 3 else self._ask(Kind.COMMIT, id_, used))
+                    await self._settle(way, id_, credits_)
+
+    async def _settle(self, way: int, id_: str, credits_: int) -> None:
+        match way:
+            case 3:
+                await self._ask(Kind.RELEASE, id_, credits_)
+            case 4:
+                if await self._ask(Kind.CAPTURE, id_, 1):
+                    await self._ask(Kind.COMMIT, id_, credits_ - 1)
+            case 5:
+                if await self._ask(Kind.COMMIT, id_, credits_):
+                    await self._ask(Kind.REFUND, id_, 1)
+            case _:
+                await self._ask(Kind.COMMIT, id_, max(1, credits_ - way % 2))
 
     async def _ask(self, kind: Kind, id_: str, credits_: int) -> Request | None:
         """Ask, and give the request if it was answered."""

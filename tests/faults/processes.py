@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import inspect
+import json
 import os
 import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from creditgate import ServingStatus, aio
-from creditgate_server.store.embedded import EmbeddedStore
 
 REPOSITORY: Final = Path(__file__).parents[2]
 
@@ -44,20 +45,48 @@ async def has_status(client: aio.Client, status: ServingStatus) -> bool:
     return await client.health() is status
 
 
-def environment() -> Mapping[str, str]:
+def environment() -> dict[str, str]:
     """Give the environment of a process of ours: settings of whoever runs the tests are not the test's."""
     return {name: value for name, value in os.environ.items() if not name.startswith("CREDITGATE_")}
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateDisk:
+    """A small disk in memory for one process and its children: nobody else sees it, and it is gone when they are."""
+
+    directory: Path
+    """Where they see it."""
+    size_bytes: int
+
+    def command(self, *command: str) -> Sequence[str]:
+        """Give a command that runs another one with this disk, in the same process."""
+        mount = 'mount -t tmpfs -o size="$0" none "$1" && shift && exec "$@"'
+        way = ("unshare", "--map-root-user", "--mount", "sh", "-c", mount)
+        return (*way, str(self.size_bytes), str(self.directory), *command)
+
+    def seen_through(self, pid: int) -> Path:
+        """Give the way to this disk through a process that has it."""
+        return Path(f"/proc/{pid}/root") / self.directory.relative_to("/")
 
 
 class ServerProcess:
     """A server on a unix socket in a directory of its own, so that it has the same address whenever it is started."""
 
-    def __init__(self, directory: Path, *flags: str, redis_url: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *flags: str,
+        redis_url: str | None = None,
+        private_disk: PrivateDisk | None = None,
+        preload: Path | None = None,
+    ) -> None:
         self.directory = directory
-        self.data_dir = directory / "data"
+        self.data_dir = (private_disk.directory if private_disk else directory) / "data"
         self.target = f"unix:{directory}/rpc"
         self._flags = flags if redis_url is None else (*flags, "--redis-url", redis_url)
         self._redis_url = redis_url
+        self._private_disk = private_disk
+        self._preload = preload
         self._process: Process | None = None
 
     @property
@@ -67,33 +96,50 @@ class ServerProcess:
         return self._process
 
     @property
+    def _visible_data_dir(self) -> Path:
+        """The data directory as the test sees it."""
+        if self._private_disk is None:
+            return self.data_dir
+        return self._private_disk.seen_through(self.process.pid) / self.data_dir.name
+
+    @property
     def log(self) -> str:
         """All that it has said, those before it included."""
         return (self.directory / "log").read_text()
 
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        """What it has said of an event, those before it included; a line that is being written is not read yet."""
+        lines = [line for line in self.log.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
+        return [fields for fields in map(json.loads, lines) if fields["event"] == event]
+
     @property
     def store_url(self) -> str:
         """Where its store listens: the embedded one, unless it was told of another."""
-        return self._redis_url or EmbeddedStore(self.data_dir).url
+        return self._redis_url or f"unix://{self._visible_data_dir}/store.sock"
 
     @property
     def store_pid(self) -> int:
         """The process of its embedded store; 0 while there is none."""
         with suppress(FileNotFoundError, ValueError):
-            return int((self.data_dir / "store.lock").read_text())
+            return int((self._visible_data_dir / "store.lock").read_text())
         return 0
 
     async def spawn(self) -> None:
         """Start it without waiting for anything."""
+        command: Sequence[str] = (
+            *(sys.executable, "-m", "creditgate_server", "serve", "--log-format", "json"),
+            *("--listen", self.target, "--metrics-listen", "off", "--data-dir", str(self.data_dir), *self._flags),
+        )
+        if self._private_disk is not None:
+            command = self._private_disk.command(*command)
         with (self.directory / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "creditgate_server", "serve", "--log-format", "json"),
-                *("--listen", self.target, "--metrics-listen", "off", "--data-dir", str(self.data_dir), *self._flags),
+                *command,
                 stdin=DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd=self.directory,
-                env=environment(),
+                env=environment() | ({"LD_PRELOAD": str(self._preload)} if self._preload else {}),
             )
 
     async def start(self) -> None:
@@ -128,7 +174,7 @@ class ServerProcess:
     def store_has_ended(self) -> bool:
         """Tell whether no process holds the lock of its store, which the store inherits and its children too."""
         try:
-            fd = os.open(self.data_dir / "store.lock", os.O_RDWR)
+            fd = os.open(self._visible_data_dir / "store.lock", os.O_RDWR)
         except FileNotFoundError:
             return True
         try:

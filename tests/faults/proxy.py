@@ -1,18 +1,25 @@
-"""A proxy between server and store that cuts connections, at a point that the test chooses."""
+"""Proxies between server and store: one cuts connections, another answers in the store's name, as the test chooses."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import hiredis
 
 CHUNK_BYTES: Final = 65536
+
+Words = list[bytes]
+"""Of a command."""
+
+_pack = cast("Callable[[tuple[bytes, ...]], bytes]", hiredis.pack_command)
 
 
 class Cut(Enum):
@@ -26,13 +33,11 @@ class Cut(Enum):
     """The whole reply has gone through."""
 
 
-class CuttingProxy:
-    """Carries bytes from a unix socket to another and back; `fault` tells of each request whether to cut, and when."""
+class _Proxy(ABC):
+    """Carries connections from a unix socket to another."""
 
     def __init__(self, path: Path, store_path: Path) -> None:
         self.url = f"unix://{path}"
-        self.fault: Callable[[bytes], Cut | None] = lambda _: None
-        self.cuts = 0
         self._path = path
         self._store_path = store_path
         self._server: asyncio.Server | None = None
@@ -51,31 +56,89 @@ class CuttingProxy:
         if self._connections:
             await asyncio.wait(self._connections)
 
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        connection = asyncio.create_task(self._connect(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def _connect(self, reader: StreamReader, writer: StreamWriter) -> None:
+        store_reader, store_writer = await asyncio.open_unix_connection(self._store_path)
+        try:
+            await self._carry(_Ends(reader, writer, store_reader, store_writer))
+        finally:
+            writer.close()
+            store_writer.close()
+
+    @abstractmethod
+    async def _carry(self, ends: _Ends) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Both ends of a connection that is carried."""
+
+    requests: StreamReader
+    answers: StreamWriter
+    store_replies: StreamReader
+    store: StreamWriter
+
+
+class CuttingProxy(_Proxy):
+    """Carries bytes there and back; `fault` tells of each request whether to cut, and when."""
+
+    def __init__(self, path: Path, store_path: Path) -> None:
+        super().__init__(path, store_path)
+        self.fault: Callable[[bytes], Cut | None] = lambda _: None
+        self.cuts = 0
+
     def decide(self, request: bytes) -> Cut | None:
         """Ask the test about a request, and count the cuts."""
         cut = self.fault(request)
         self.cuts += cut is not None
         return cut
 
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        connection = asyncio.create_task(self._carry(reader, writer))
-        self._connections.add(connection)
-        connection.add_done_callback(self._connections.discard)
-
-    async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
-        store_reader, store_writer = await asyncio.open_unix_connection(self._store_path)
+    async def _carry(self, ends: _Ends) -> None:
         carrier = _Carrier(self)
         ways = [
-            asyncio.create_task(carrier.carry_requests(reader, store_writer)),
-            asyncio.create_task(carrier.carry_replies(store_reader, writer)),
+            asyncio.create_task(carrier.carry_requests(ends.requests, ends.store)),
+            asyncio.create_task(carrier.carry_replies(ends.store_replies, ends.answers)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for way in ways:
                 way.cancel()
-            writer.close()
-            store_writer.close()
+
+
+class AnsweringProxy(_Proxy):
+    """Carries one command after the other; what `answer` gives for one goes back, and the store never sees it."""
+
+    def __init__(self, path: Path, store_path: Path) -> None:
+        super().__init__(path, store_path)
+        self.answer: Callable[[Words], bytes | None] = lambda _: None
+        self.answered = 0
+
+    async def _carry(self, ends: _Ends) -> None:
+        commands = hiredis.Reader(notEnoughData=NotImplemented)
+        with suppress(ConnectionError):
+            while data := await ends.requests.read(CHUNK_BYTES):
+                commands.feed(data)
+                while (words := commands.gets()) is not NotImplemented:
+                    answer = self.answer(words)
+                    self.answered += answer is not None
+                    ends.answers.write(await _ask(ends, words) if answer is None else answer)
+                    await ends.answers.drain()
+
+
+async def _ask(ends: _Ends, words: Words) -> bytes:
+    """Have the store carry out a command; give its whole reply as it came."""
+    ends.store.write(_pack(tuple(words)))
+    reply, replies = b"", hiredis.Reader(notEnoughData=NotImplemented)
+    while part := await ends.store_replies.read(CHUNK_BYTES):
+        reply += part
+        if _completed(replies, part):
+            return reply
+    raise ConnectionResetError
 
 
 class _Carrier:

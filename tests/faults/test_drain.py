@@ -26,6 +26,7 @@ class Callers:
         self._organisation = organisation
         self.told: list[Request] = []
         self.refused: list[Unavailable] = []
+        self.serving_meanwhile = False
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as callers:
@@ -42,8 +43,17 @@ class Callers:
                 continue
             except Unavailable as refusal:
                 self.refused.append(refusal)
+                self.serving_meanwhile |= await serves(self._client)
                 return
             self.told.append(request)
+
+
+async def serves(client: aio.Client) -> bool:
+    """Tell whether a server says that it serves; one that is gone says nothing."""
+    try:
+        return await client.health() is ServingStatus.SERVING
+    except Unavailable:
+        return False
 
 
 async def watch_health(server: ServerProcess) -> list[int]:
@@ -71,6 +81,8 @@ async def test_sigterm_under_load_answers_every_call_that_was_taken_and_leaves_n
     assert await watching == [ServingStatus.SERVING, ServingStatus.NOT_SERVING]
     assert await server.wait() == 0
     assert server.store_has_ended()
+    # Whoever was refused could have known.
+    assert not callers.serving_meanwhile
     # Nobody was left in the dark: who was refused was never taken.
     assert [refusal.reason for refusal in callers.refused if isinstance(refusal, OutcomeUnknown)] == []
 

@@ -17,8 +17,8 @@ from tests.faults.processes import PATIENT, ServerProcess, eventually, has_statu
 from creditgate import ServingStatus, aio
 from creditgate.errors import DeadlineExceeded, OutcomeUnknown, Unavailable
 
-ANSWERED_S_MAX = 2.0
-"""Generous: the promise is 300 ms, which `scripts/bench` measures."""
+ANSWERED_S_MAX = 1.5
+"""Generous: the promise is 300 ms, which `scripts/bench` measures. Opening a connection may take longer than this."""
 
 REQUESTS = [
     *(Request(Kind.RESERVE, f"{n}", 1 + n) for n in range(40)),
@@ -41,8 +41,8 @@ async def test_every_call_to_a_frozen_store_is_answered_in_time_and_has_one_effe
 ) -> None:
     client, once = connect(server), connect(server, once=True)
     await open_organisation(client, organisation)
-    for n in range(20):
-        await ask(client, organisation, Request(Kind.RESERVE, f"held-{n}", 2))
+    # All at once, so that several connections are open: one that is not has a time-out of its own.
+    await asyncio.gather(*(ask(client, organisation, Request(Kind.RESERVE, f"held-{n}", 2)) for n in range(20)))
     os.kill(server.store_pid, signal.SIGSTOP)
     failures = await asyncio.gather(*(time_to_failure(once, organisation, request) for request in REQUESTS))
     slowest_s = max(seconds for seconds, _ in failures)

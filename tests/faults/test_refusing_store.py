@@ -34,6 +34,18 @@ class Fault:
 
 READ_ONLY = Fault("STORE_READ_ONLY", (("REPLICAOF", "127.0.0.1", 1),), (("REPLICAOF", "NO", "ONE"),))
 
+TOO_FEW_REPLICAS = Fault(
+    "STORE_READ_ONLY",
+    (("CONFIG", "SET", "min-replicas-to-write", 1),),
+    (("CONFIG", "SET", "min-replicas-to-write", 0),),
+)
+
+NO_RIGHTS = Fault(
+    "STORE_MISCONFIGURED",
+    (("ACL", "SETUSER", "default", "-fcall"),),
+    (("ACL", "SETUSER", "default", "+@all"),),
+)
+
 NEW_PASSWORD = Fault(
     "STORE_MISCONFIGURED",
     # Connections that were let in stay so; the operator's is spared.
@@ -42,7 +54,11 @@ NEW_PASSWORD = Fault(
 )
 
 
-@pytest.mark.parametrize("fault", [READ_ONLY, NEW_PASSWORD], ids=["read-only", "password"])
+@pytest.mark.parametrize(
+    "fault",
+    [READ_ONLY, TOO_FEW_REPLICAS, NO_RIGHTS, NEW_PASSWORD],
+    ids=["read-only", "too few replicas", "no rights", "password"],
+)
 async def test_a_store_that_refuses_is_named_and_health_follows_it_there_and_back(
     fault: Fault, external_server: ServerProcess, command: Command, connect: Connect, organisation: str
 ) -> None:
@@ -62,8 +78,9 @@ async def test_a_store_that_refuses_is_named_and_health_follows_it_there_and_bac
         await command(*words)
     await eventually(lambda: has_status(client, ServingStatus.SERVING))
     for request in NEW:
-        assert not (await ask(client, organisation, request)).replayed
+        assert not (await ask(once, organisation, request)).replayed
     await assert_conserved(external_server, organisation)
+    assert external_server.process.returncode is None
 
 
 async def test_flushed_functions_are_loaded_again_and_no_caller_notices(
@@ -121,10 +138,13 @@ async def test_a_store_that_is_busy_with_a_script_is_waited_for(
     with pytest.raises(Unavailable) as raised:
         await once.reserve(organisation, reservation_id="one", segments=5)
     assert (raised.value.code, raised.value.reason) == ("UNAVAILABLE", "STORE_UNREACHABLE")
+    await eventually(lambda: has_status(client, ServingStatus.NOT_SERVING))
     await command("SCRIPT", "KILL")
     await busy
-    assert not (await client.reserve(organisation, reservation_id="one", segments=5)).replayed
+    await eventually(lambda: has_status(client, ServingStatus.SERVING))
+    assert not (await once.reserve(organisation, reservation_id="one", segments=5)).replayed
     assert (await client.get_balance(organisation)).balance.reserved == 5
+    await assert_conserved(external_server, organisation)
 
 
 async def endless_script(url: str) -> None:

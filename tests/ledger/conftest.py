@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 import pytest
-from tests.ledger.time_of_store import ledger_time_ms
+from tests.ledger.time_of_store import clock_ahead, ledger_time_ms
 
 from creditgate.pricing.usage import Channel, Direction, Priority, Segments, Usage
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.explanation import Explanation
 from creditgate_server.credit.terms import ExpiryAction, Funding, GrantKind
-from creditgate_server.engine import collector
+from creditgate_server.engine.collector import CollectorSettings
 from creditgate_server.engine.engine import Engine
 from creditgate_server.store import records
 from creditgate_server.store.connections import StoreConnections
@@ -20,6 +21,9 @@ from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.keys import partition_of
 from creditgate_server.store.ledger import Lane, Ledger, LedgerSettings, Request
 from creditgate_server.verification import verify
+
+PATIENT = CollectorSettings(wait_max_s=10.0)
+"""Gives operations the time that a busy machine takes: these tests are about their outcomes."""
 
 
 def sms(  # noqa: PLR0913 — all that tells one usage from another
@@ -103,8 +107,38 @@ class Organisation:
     ) -> told.Settlement:
         return await self.engine.settle(ask.Commit(self.path(below), id, usage, credits_))
 
+    async def capture(
+        self,
+        id: str,  # noqa: A002
+        commit_id: str,
+        credits_: int | None = None,
+        below: str = "",
+        *,
+        usage: ask.ActualUsage | None = None,
+    ) -> told.Settlement:
+        """Commit a part of a hold and keep the rest held."""
+        operation = ask.Commit(self.path(below), id, usage, credits_, keep_open=True, commit_id=commit_id)
+        return await self.engine.settle(operation)
+
     async def release(self, id: str, below: str = "") -> told.Settlement:  # noqa: A002
         return await self.engine.settle(ask.Release(self.path(below), id))
+
+    async def extend(self, id: str, ttl_ms: int, below: str = "") -> int:  # noqa: A002
+        """Return when the hold expires now."""
+        return (await self.engine.extend(ask.Extend(self.path(below), id, ttl_ms))).expire_ms
+
+    async def refund(
+        self,
+        reservation_id: str = "",
+        credits_: int | None = None,
+        below: str = "",
+        *,
+        charge_id: str = "",
+        id: str | None = None,  # noqa: A002
+    ) -> told.Refunded:
+        refund_id = id or self.new_id("refund")
+        operation = ask.Refund(self.path(below), refund_id, reservation_id, charge_id, credits_)
+        return await self.engine.refund(operation)
 
     async def charge(
         self,
@@ -112,10 +146,35 @@ class Organisation:
         below: str = "",
         *,
         id: str | None = None,  # noqa: A002
+        event_ms: int = 0,
     ) -> told.Authorization:
-        return await self.engine.decide(
-            ask.Charge(self.path(below), id or self.new_id("charge"), traffic or sms(direction=Direction.INBOUND))
-        )
+        traffic = traffic or sms(direction=Direction.INBOUND)
+        return await self.engine.decide(ask.Charge(self.path(below), id or self.new_id("charge"), traffic, event_ms))
+
+    async def revoke(self, grant_id: str, below: str = "", *, claw_back: bool = False) -> told.Revoked:
+        return await self.engine.revoke_grant(ask.RevokeGrant(self.path(below), grant_id, claw_back))
+
+    async def transfer(
+        self,
+        credits_: int,
+        source: str,
+        target: str,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> told.Transferred:
+        transfer_id = id or self.new_id("transfer")
+        return await self.engine.transfer(ask.Transfer(self.path(source), transfer_id, self.path(target), credits_))
+
+    async def close(self, below: str = "") -> told.Closed:
+        return await self.engine.close_account(ask.CloseAccount(self.path(below)))
+
+    async def batch(self, operations: Iterable[ask.Batched], *, atomic: bool = False) -> list[told.Outcome | Exception]:
+        return await self.engine.batch(list(operations), atomic=atomic)
+
+    async def explain(
+        self, traffic: ask.Traffic | None = None, below: str = "", *, reservation_id: str = ""
+    ) -> Explanation:
+        return await self.engine.explain(ask.Explain(self.path(below), traffic, reservation_id))
 
     async def balance(self, below: str = "") -> told.Balance:
         return (await self.engine.get_account(self.path(below))).balance
@@ -149,15 +208,13 @@ class Organisation:
     async def pass_time(self, ms: int) -> None:
         await self.ledger.advance_test_clock(ms)
 
+    async def expect_time(self, ahead_ms: int) -> None:
+        """Let the sidecar expect a time so far ahead of the store's clock (or behind it), as if that had been set."""
+        self.ledger.clock = await clock_ahead(self.store, ahead_ms)
+
     async def now_ms(self) -> int:
         """Return the ledger's time."""
         return await ledger_time_ms(self.store, self.partition)
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give operations the time that a busy machine takes: these tests are about their outcomes."""
-    monkeypatch.setattr(collector, "WAIT_MAX_S", 10.0)
 
 
 @pytest.fixture
@@ -171,7 +228,7 @@ async def connections(store: EmbeddedStore) -> AsyncIterator[StoreConnections]:
 async def engine(connections: StoreConnections) -> AsyncIterator[Engine]:
     ledger = Ledger(connections, LedgerSettings(test_clock=True))
     await ledger.prepare()
-    async with Engine(ledger) as engine:
+    async with Engine(ledger, PATIENT) as engine:
         yield engine
 
 
@@ -180,7 +237,7 @@ async def second_engine(connections: StoreConnections) -> AsyncIterator[Engine]:
     """Another sidecar on the same store."""
     ledger = Ledger(connections, LedgerSettings(test_clock=True))
     await ledger.prepare()
-    async with Engine(ledger) as engine:
+    async with Engine(ledger, PATIENT) as engine:
         yield engine
 
 

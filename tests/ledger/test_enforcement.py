@@ -164,7 +164,7 @@ async def test_a_hold_draws_on_no_limit_that_came_since(org: Organisation) -> No
     await org.allot(5)
     await org.commit("m1", credits_=7)
     assert (await org.balance()).limit_left == 5
-    assert [draw.pot for draw in (await org.hold("m1")).draws] == [Pot.WALLET, Pot.WALLET]
+    assert [draw.pot for draw in (await org.hold("m1")).draws] == [Pot.WALLET]
 
 
 async def test_enforcement_is_of_the_account_and_not_inherited(org: Organisation) -> None:

@@ -19,6 +19,7 @@ from creditgate_server.credit.terms import (
     SettledBy,
 )
 from creditgate_server.engine.errors import HoldAlreadyCommitted, HoldExpired, ReservationNotFound
+from creditgate_server.store.clock import TOLERANCE_MS
 from creditgate_server.store.ledger import HOUR_MS
 from creditgate_server.verification import verify
 
@@ -204,9 +205,10 @@ async def test_an_expired_hold_is_charged_by_a_late_commit_at_the_frozen_price(o
         True,
         False,
     )
-    assert (settled.restored, settled.expired, settled.overage) == (0, 0, 0)
+    assert (settled.restored, settled.expired, settled.overage) == (0, 0, 2)
     assert await org.figures() == (4, 0, 0)
-    assert (await org.audit())["late"] == 6
+    totals = await org.audit()
+    assert (totals["late"], totals["overage"]) == (4, 2)
 
 
 async def test_a_late_commit_without_an_amount_charges_what_was_held(org: Organisation) -> None:
@@ -292,10 +294,11 @@ async def test_expiry_captures_where_the_hold_was_told_to(org: Organisation) -> 
     assert await org.figures() == (6, 0, 0)
     hold = await org.hold("m1")
     assert (hold.state, hold.settled_by, hold.captured) == (ReservationState.EXPIRED, SettledBy.EXPIRY, 4)
-    same = await org.commit("m1", credits_=4)
-    assert (same.replayed, same.state, same.captured) == (True, ReservationState.EXPIRED, 4)
     with pytest.raises(HoldExpired):
         await org.release("m1")
+    report = await org.commit("m1", credits_=4)
+    assert (report.replayed, report.state, report.late) == (False, ReservationState.COMMITTED, True)
+    assert (report.captured, report.restored) == (0, 0)
     assert await org.figures() == (6, 0, 0)
 
 
@@ -363,6 +366,54 @@ async def test_a_clock_that_steps_back_ends_nothing_early_and_revives_nothing(or
         await org.pass_time(3_600_000)
     await org.pass_time(10_000)
     assert await org.figures() == (9, 0, 0)
+
+
+async def test_a_store_whose_clock_has_leapt_ahead_ends_nothing_before_its_time(org: Organisation) -> None:
+    leapt = type(org)(org.engine, org.store, f"{org.root_id}-leapt")
+    await org.pass_time(-HOUR_MS)
+    try:
+        await leapt.open()
+        await leapt.grant(10, expire_ms=await org.now_ms() + HOUR_MS // 2)
+        await leapt.reserve(org.sms(4), id="before", ttl_ms=600_000)
+        await leapt.reserve(org.sms(3), id="released", ttl_ms=600_000)
+    finally:
+        await org.pass_time(HOUR_MS)
+    await org.expect_time(-HOUR_MS)
+    assert await leapt.figures() == (3, 7, 0)
+    assert await org.ledger.sweep(leapt.root_id, 30) == (0, False)
+    assert (await leapt.release("released")).restored == 3
+    during = await leapt.reserve(org.sms(6), id="during", ttl_ms=600_000)
+    assert during.expire_ms >= await org.now_ms() + 600_000 - TOLERANCE_MS
+    await org.expect_time(0)
+    states = [(await leapt.hold(id_)).state for id_ in ("before", "during")]
+    assert states == [ReservationState.EXPIRED, ReservationState.PENDING]
+    await org.pass_time(600_000)
+    assert await leapt.figures() == (0, 0, 0)
+    assert (await verify(org.ledger, partitions=[leapt.partition])).breaches == []
+
+
+async def test_a_store_whose_clock_was_set_back_ends_nothing_either_and_decides_all_the_same(org: Organisation) -> None:
+    await org.grant(10)
+    await org.reserve(org.sms(4), id="before", ttl_ms=600_000)
+    await org.expect_time(HOUR_MS)
+    assert await org.figures() == (6, 4, 0)
+    during = await org.reserve(org.sms(6), id="during", ttl_ms=600_000)
+    assert during.decision is Decision.ALLOWED
+    assert during.expire_ms >= await org.now_ms() + HOUR_MS + 600_000 - TOLERANCE_MS
+    assert (await org.reserve(org.sms(1))).decision is Decision.DENIED
+    await org.expect_time(0)
+    await org.pass_time(600_000)
+    assert await org.figures() == (4, 6, 0)
+    await org.pass_time(HOUR_MS)
+    assert await org.figures() == (10, 0, 0)
+
+
+async def test_a_store_whose_clock_is_little_off_is_believed(org: Organisation) -> None:
+    await org.grant(10)
+    await org.expect_time(TOLERANCE_MS - 500)
+    before_ms = await org.now_ms()
+    held = await org.reserve(org.sms(4), ttl_ms=600_000)
+    assert before_ms <= held.expire_ms - 600_000 <= await org.now_ms()
 
 
 async def ttl_ms(org: Organisation, key: str) -> int:

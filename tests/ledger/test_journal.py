@@ -10,6 +10,7 @@ import pytest
 
 from creditgate.pricing.usage import Channel, Credits, Direction, Usage
 from creditgate_server.credit.operations import Charge, Reserve, Traffic
+from creditgate_server.credit.terms import Enforcement, Pot
 from creditgate_server.engine.errors import OperationError
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ async def test_an_entry_tells_traffic_price_and_labels_and_never_a_text(org: Org
     assert (credits_, recipients, channel, direction, region) == (6, 3, Channel.SMS, Direction.OUTBOUND, "US")
     assert (card, version, rule) == ("default", 1, "sms")
     assert told == [list(label) for label in labels]
-    assert draws[0][:5] == [org.root_id, 1, 1, 0, 0]
+    assert draws == [[org.root_id, Pot.WALLET, Enforcement.ENFORCE, 1, 6]]
     assert (charged.operation_id, charged.detail[0]) == ("c1", 3)
     assert charged.detail[1:9] == reserved.detail[1:9]
     assert (await org.hold("m1")).labels == labels

@@ -2,120 +2,39 @@
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from tests.ledger.functions import (
+    ALL_HELD,
+    Decided,
+    charge,
+    commit,
+    create,
+    enforce,
+    grant,
+    release,
+    reserve,
+    send,
+    statuses,
+    suspend,
+)
 
-from creditgate.pricing.usage import Channel, Direction, Priority
-from creditgate_server.credit.operations import AccountSettings
 from creditgate_server.credit.terms import (
-    AccountStatus,
     Decision,
     DenialReason,
     Enforcement,
-    ExpiryAction,
-    Funding,
     GrantKind,
     GrantState,
     ReservationState,
 )
 from creditgate_server.store import records
 from creditgate_server.store.ledger import OPERATIONS_PER_CALL_MAX, Lane, Request
-from creditgate_server.verification import verify
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Organisation
 
 CREDITS_MAX = 2**53 - 1
-ALL_HELD = -1
-OUTBOUND, INBOUND = int(Direction.OUTBOUND), int(Direction.INBOUND)
-
-Step = tuple[str, list[Any]]
-
-
-# The arguments of the library's functions, in their order; ids and contents are whatever a test says.
-
-
-def reserve(  # noqa: PLR0913 — what these tests vary of its seventeen arguments
-    below: str, id_: str, unit: int, *, recipients: int = 1, content: str = "", partial: bool = False, region: str = ""
-) -> Step:
-    traffic = [int(Channel.SMS), OUTBOUND, region, int(Priority.TRANSACTIONAL)]
-    content = content or f"{below}{unit}{recipients}{region}"
-    ends = [60_000, int(ExpiryAction.RELEASE), []]
-    return "reserve", [below, id_, content, *traffic, unit, recipients, 0, "default", 1, "sms", partial, *ends]
-
-
-def charge(below: str, id_: str, unit: int, *, direction: int = INBOUND, region: str = "") -> Step:
-    traffic = [int(Channel.SMS), direction, region, int(Priority.TRANSACTIONAL)]
-    return "charge", [below, id_, f"{below}{unit}{traffic}", *traffic, unit, 1, 0, "default", 1, "sms", []]
-
-
-def commit(below: str, id_: str, credits_: int = ALL_HELD) -> Step:
-    return "commit", [below, id_, credits_, []]
-
-
-def release(below: str, id_: str) -> Step:
-    return "release", [below, id_, ""]
-
-
-def grant(  # noqa: PLR0913 — what these tests vary of its fourteen arguments
-    below: str,
-    id_: str,
-    credits_: int,
-    *,
-    kind: GrantKind = GrantKind.PURCHASED,
-    regions: tuple[str, ...] = (),
-    priority: int = 0,
-) -> Step:
-    content = f"{below}{credits_}{kind}{regions}"
-    return "grant", [below, id_, content, credits_, int(kind), 0, 0, priority, [], regions, "", "", ""]
-
-
-def create(below: str, **own: Any) -> Step:  # noqa: ANN401 — settings by name
-    own.setdefault("funding", Funding.PARENT if below else Funding.OWN)
-    chosen = AccountSettings(**own)
-    return "create_account", [below, repr(chosen), records.settings_fields(chosen), ""]
-
-
-def suspend(below: str) -> Step:
-    return "update_account", [below, [(1, int(AccountStatus.SUSPENDED))], False]
-
-
-def enforce(below: str, mode: Enforcement) -> Step:
-    return "update_account", [below, [(3, int(mode))], False]
-
-
-async def send(org: Organisation, *steps: Step) -> list[records.Fields]:
-    """Carry out steps, up to 64 of them in one call."""
-    key = org.ledger.key_of(org.root_id)
-    requests = [Request(key, Lane.DECIDE, name, records.pack(org.path(below), *rest)) for name, (below, *rest) in steps]
-    replies = await org.ledger.send(requests)
-    for reply in replies:
-        assert isinstance(reply, list), reply
-    return [reply for reply in replies if isinstance(reply, list)]
-
-
-def statuses(replies: list[records.Fields]) -> list[str]:
-    return [reply[0] for reply in replies]
-
-
-@dataclass(frozen=True)
-class Decided:
-    """The reply to reserve or charge, as far as these tests look."""
-
-    decision: Decision
-    credits: int
-    state: int
-    replayed: bool
-
-    @classmethod
-    def read(cls, reply: records.Fields) -> Decided:
-        _, decision, _, credits_, _, state, _, replayed, *_ = reply
-        return cls(Decision(decision), credits_, state, replayed)
 
 
 async def test_a_hold_lives_and_dies_in_one_call(org: Organisation) -> None:
@@ -277,7 +196,7 @@ async def test_what_is_due_ends_before_the_first_operation_of_a_call(org: Organi
         org, commit("", "m3", 2), release("", "m4"), reserve("", "m5", 1), reserve("", "new", 8), reserve("", "no", 1),
     )  # fmt: skip
     assert statuses(replies) == ["OK"] * 5
-    assert replies[0][7] is True
+    assert replies[0][8] is True
     assert replies[1][1] == Decided.read(replies[2]).state == ReservationState.EXPIRED
     assert [Decided.read(reply).decision for reply in replies[3:]] == [Decision.ALLOWED, Decision.DENIED]
     assert await org.figures() == (0, 8, 0)
@@ -299,7 +218,7 @@ async def test_reads_of_one_call_agree_and_an_audit_among_them_shows_what_is_sto
     key = org.ledger.key_of(org.root_id)
     asked = [
         Request(key, Lane.READ, "get_account", records.pack(org.root_id)),
-        Request(key, Lane.READ, "audit_holds", records.pack(org.root_id, [org.root_id], 0)),
+        Request(key, Lane.READ, "audit_holds", records.pack(org.root_id, [org.root_id], 0, "")),
     ]
     first, audited = await org.ledger.send(asked)
     (alone,) = await org.ledger.send(asked[1:])
@@ -316,7 +235,7 @@ async def test_lanes_of_one_batch_keep_the_order_of_an_organisation(org: Organis
         Request(key, Lane.READ, "get_hold", records.pack(account, "m1")),
         Request(key, Lane.DECIDE, name, records.pack(account, *rest)),
         Request(key, Lane.READ, "get_hold", records.pack(account, "m1")),
-        Request(key, Lane.SETTLE, "commit", records.pack(account, "m1", ALL_HELD, [])),
+        Request(key, Lane.SETTLE, "commit", records.pack(account, "m1", ALL_HELD, "", [])),
         Request(key, Lane.READ, "get_hold", records.pack(account, "m1")),
     ]
     replies = [reply for reply in await org.ledger.send(asked) if isinstance(reply, list)]
@@ -417,67 +336,3 @@ async def test_ids_do_not_reach_into_other_accounts(org: Organisation) -> None:
     assert (await org.hold("m1", "field/east")).credits == 2
     await org.pass_time(60_000)
     assert await org.figures() == (10, 0, 0)
-
-
-# One call or many: the same
-
-ids = st.sampled_from(["1", "2", "3", "4"])
-places = st.sampled_from(["", "a", "a", "a/b", "none"])
-amounts = st.integers(0, 6)
-regions = st.sampled_from(["", "US"])
-kinds = st.sampled_from([GrantKind.PLAN, GrantKind.ALLOTMENT])
-
-
-def any_reserve(below: str, id_: str, unit: int, recipients: int, region: str) -> Step:
-    return reserve(below, id_, unit, recipients=recipients, partial=recipients > 1, region=region)
-
-
-def any_charge(below: str, id_: str, unit: int, direction: int, region: str) -> Step:
-    return charge(below, id_, unit, direction=direction, region=region)
-
-
-def any_grant(below: str, id_: str, credits_: int, kind: GrantKind, region: str) -> Step:
-    """Make a grant whose place in the burn order does not depend on the millisecond."""
-    return grant(below, id_, credits_, kind=kind, regions=(region,) if region else (), priority=int(id_))
-
-
-steps = st.one_of(
-    st.builds(any_reserve, places, ids, amounts, st.integers(1, 3), regions),
-    st.builds(any_charge, places, ids, amounts, st.integers(1, 2), regions),
-    st.builds(commit, places, ids, st.integers(-1, 8)),
-    st.builds(release, places, ids),
-    st.builds(any_grant, places, ids, st.integers(1, 9), kinds, regions),
-    st.builds(lambda below: create(below, overdraft_limit=4), st.sampled_from(["a", "a/b"])),
-    st.builds(enforce, places, st.sampled_from(Enforcement)),
-)
-
-
-def without_names(reply: Any, root_id: str) -> Any:  # noqa: ANN401 — whatever a reply holds
-    """Leave out what differs between two organisations: the root's id, and times."""
-    if isinstance(reply, list):
-        return [without_names(part, root_id) for part in reply]
-    if isinstance(reply, str):
-        return reply.removeprefix(root_id)
-    is_time = isinstance(reply, int) and reply > 10**12
-    return "time" if is_time else reply
-
-
-@settings(
-    max_examples=150,
-    phases=[Phase.generate, Phase.shrink],
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(chosen=st.lists(steps, min_size=1, max_size=40))
-async def test_operations_of_one_call_end_as_in_calls_of_their_own(org: Organisation, chosen: list[Step]) -> None:
-    name = f"{org.root_id}-{secrets.token_hex(6)}"
-    together = type(org)(org.engine, org.store, f"{name}-together")
-    apart = type(org)(org.engine, org.store, f"{name}-apart")
-    opened = [create(""), grant("", "0", 5)]
-    at_once = await send(together, *opened, *chosen)
-    one_by_one = [reply for step in [*opened, *chosen] for reply in await send(apart, step)]
-    assert without_names(at_once, together.root_id) == without_names(one_by_one, apart.root_id)
-    for one in (together, apart):
-        report = await verify(one.ledger, partitions=[one.partition])
-        assert report.breaches == []

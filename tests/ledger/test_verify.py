@@ -6,141 +6,26 @@ The damage is done with raw commands to a store of its own; each test damages an
 from __future__ import annotations
 
 import asyncio
-import re
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import msgpack
 import pytest
 import pytest_asyncio
+from tests.ledger.books import ADJUSTMENT, CHILDREN, DRAWS, TOTALS, Books, fill, in_a_row, packed_in_a_row
 from tests.ledger.conftest import Organisation
 
-from creditgate.pricing.usage import Direction, Priority
-from creditgate_server.credit.operations import Scope
-from creditgate_server.credit.terms import ExpiryAction, Funding
+from creditgate.pricing.usage import Direction
+from creditgate_server.credit.terms import Funding
 from creditgate_server.engine.collector import CollectorSettings
 from creditgate_server.engine.engine import Engine
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.errors import StoreError
 from creditgate_server.store.ledger import Ledger, LedgerSettings
-from creditgate_server.verification import Report, verify
-
-if TYPE_CHECKING:
-    from creditgate_server.credit.invariants import Breach
+from creditgate_server.verification import report, trees
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CODEC = (files("creditgate_server.store") / "lua" / "codec.lua").read_text("utf-8")
-
-
-def packed_names(function: str) -> tuple[str, ...]:
-    """Return the names of a struct's numbers, in their order, from the function that packs it."""
-    body = re.search(rf"function codec\.{function}\((\w)\)(.*?)\nend", CODEC, re.DOTALL)
-    assert body is not None
-    return tuple(re.findall(rf"\b{body[1]}\.(\w+)", body[2]))
-
-
-COUNTERS = packed_names("pack_counters")
-TOTALS = packed_names("pack_totals")
-GRANT = packed_names("pack_grant")
-GRANT_LAYOUT = "<ddddddBBB"
-ENTRY_BYTES = 19
-
-
-@dataclass
-class Books:
-    """An organisation with something of everything, and raw access to what the store keeps of it."""
-
-    org: Organisation
-
-    def key(self, kind: str, rest: str = "") -> str:
-        return f"cg:{{{self.org.partition}}}:{kind}{rest}"
-
-    def account_key(self, below: str = "") -> str:
-        return self.key("a:", self.org.path(below))
-
-    async def do(self, *command: object) -> Any:  # noqa: ANN401 — whatever a command answers
-        (reply,) = await self.org.store.execute([tuple(map(_word, command))])
-        assert not isinstance(reply, StoreError), reply
-        return reply
-
-    async def add_to_number(self, key: str, field: str, position: int, amount: float) -> None:
-        packed = bytearray(await self.do("HGET", key, field))
-        (value,) = struct.unpack_from("<d", packed, position * 8)
-        struct.pack_into("<d", packed, position * 8, value + amount)
-        await self.do("HSET", key, field, bytes(packed))
-
-    async def add_to_counter(self, below: str, name: str, amount: float) -> None:
-        await self.add_to_number(self.account_key(below), "c", COUNTERS.index(name), amount)
-
-    async def set_counter(self, below: str, name: str, value: float) -> None:
-        packed = await self.do("HGET", self.account_key(below), "c")
-        (now,) = struct.unpack_from("<d", packed, COUNTERS.index(name) * 8)
-        await self.add_to_counter(below, name, value - now)
-
-    async def number_of(self, grant_id: str) -> int:
-        _, number, _ = _in_a_row(await self.do("HGET", self.key("i:", self.org.root_id), grant_id))
-        return int(number)
-
-    async def add_to_grant(self, below: str, grant_id: str, name: str, amount: float) -> None:
-        """Change one amount of a grant, wherever it lives."""
-        number, position = await self.number_of(grant_id), GRANT.index(name)
-        if await self.do("HEXISTS", self.account_key(below), f"g{number}"):
-            await self.add_to_number(self.account_key(below), f"g{number}", position, amount)
-            return
-        key = self.key("e:", self.org.path(below))
-        mutable, terms = _in_a_row(await self.do("HGET", key, number))
-        changed = bytearray(mutable)
-        (value,) = struct.unpack_from("<d", changed, position * 8)
-        struct.pack_into("<d", changed, position * 8, value + amount)
-        await self.do("HSET", key, number, _packed_in_a_row([bytes(changed), terms]))
-
-    async def rewrite_order(self, below: str, field: str, change: Callable[[list[bytes]], Sequence[bytes]]) -> None:
-        packed = await self.do("HGET", self.account_key(below), field)
-        entries = [packed[at : at + ENTRY_BYTES] for at in range(0, len(packed), ENTRY_BYTES)]
-        await self.do("HSET", self.account_key(below), field, b"".join(change(entries)))
-
-    async def rewrite_hold(self, hold_id: str, change: Callable[[list[Any]], None]) -> None:
-        key = self.key("h:", f"{self.org.root_id}|{hold_id}")
-        fields = _in_a_row(await self.do("GET", key))
-        change(fields)
-        await self.do("SET", key, _packed_in_a_row(fields))
-
-    async def entries_of(self, kind: str) -> list[bytes]:
-        """Return the ids of this organisation's journal entries of a kind."""
-        found = []
-        for stream_id, (_, packed) in await self.do("XRANGE", self.key("j"), "-", "+"):
-            fields = _in_a_row(packed)
-            if fields[0] == kind.encode() and fields[2].startswith(self.org.root_id.encode()):
-                found.append(stream_id)
-        return found
-
-    async def check(self) -> tuple[Report, list[Breach]]:
-        """Return the report on the partition, and what it says of this organisation."""
-        report = await verify(self.org.ledger, partitions=[self.org.partition])
-        own = [breach for breach in report.breaches if breach.account_id.split("/")[0] == self.org.root_id]
-        return report, own
-
-
-def _word(word: object) -> str | bytes | int:
-    return word if isinstance(word, str | bytes | int) else str(word)
-
-
-def _in_a_row(packed: bytes) -> list[Any]:
-    """Decode values that stand in a row."""
-    unpacker = msgpack.Unpacker(raw=True, strict_map_key=False)
-    unpacker.feed(packed)
-    return list(unpacker)
-
-
-def _packed_in_a_row(fields: Sequence[object]) -> bytes:
-    packed: list[bytes] = [msgpack.packb(field, use_bin_type=False) for field in fields]
-    return b"".join(packed)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -157,32 +42,11 @@ async def engine_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def books(engine_of_its_own: tuple[Engine, StoreConnections], organisation: str) -> Books:
-    """Sound books: every kind of grant, a limit, holds with and without cover, debt, an ended hold, a late commit."""
+    """Sound books, alone in their store."""
     org = Organisation(*engine_of_its_own, organisation)
     await org.store.execute([("FLUSHALL",)])
     await org.ledger.prepare()
-    await org.open(overdraft_limit=20)
-    await org.open("field")
-    await org.open("shop", funding=Funding.OWN, overdraft_limit=20)
-    now_ms = await org.now_ms()
-    await org.grant(5, grant_id="spent", priority=-5)
-    await org.charge(org.sms(5))
-    await org.grant(7, grant_id="gone", expire_ms=now_ms + 10_000)
-    await org.reserve(org.sms(2), id="late", ttl_ms=10_000)
-    await org.pass_time(20_000)
-    await org.grant(100, grant_id="plan", priority=1)
-    await org.grant(40, grant_id="gift", priority=2)
-    await org.grant(50, grant_id="us", priority=3, scope=Scope(regions=("US",)))
-    await org.grant(10, grant_id="later", effective_ms=now_ms + 3_600_000)
-    await org.allot(60, "field", grant_id="room")
-    await org.commit("late")
-    await org.reserve(org.sms(10), "field", id="h1", ttl_ms=600_000)
-    await org.reserve(org.sms(5), id="h2", ttl_ms=700_000, expiry_action=ExpiryAction.COMMIT)
-    await org.reserve(org.sms(3), "field", id="h3")
-    await org.commit("h3", "field", 4)
-    await org.grant(3, "shop", grant_id="float")
-    await org.reserve(org.sms(8, priority=Priority.BULK), "shop", id="h4", ttl_ms=600_000)
-    await org.charge(org.sms(6, direction=Direction.INBOUND), "shop")
+    await fill(org)
     return Books(org)
 
 
@@ -199,15 +63,25 @@ async def test_sound_books_are_conserved(books: Books) -> None:
 async def test_books_are_sound_at_every_moment_of_a_busy_day(books: Books) -> None:
     org = books.org
     await org.grant(10_000)
+    await org.grant(1_000, "shop")
     await org.allot(10_000, "field")
 
     async def work(worker: int) -> None:
         for turn in range(40):
-            id_ = f"{worker}-{turn}"
-            await org.reserve(org.sms(2), "field" if turn % 3 else "", id=id_)
+            id_, below = f"{worker}-{turn}", "field" if turn % 3 else ""
+            await org.reserve(org.sms(2), below, id=id_)
             await org.charge(org.sms(1, direction=Direction.INBOUND), id=id_)
+            await org.transfer(1, "", "shop")
             if turn % 4:
-                await org.commit(id_, "field" if turn % 3 else "", turn % 5)
+                await org.commit(id_, below, turn % 5)
+            if turn % 4 == 2 and turn % 5:
+                await org.refund(id_, 1, below)
+            if turn % 10 == 0:
+                await org.open(f"shop/desk-{id_}")
+                await org.reserve(org.sms(1), f"shop/desk-{id_}")
+            if turn % 10 == 1:
+                await org.open(f"desk-{id_}")
+                await org.close(f"desk-{id_}")
 
     workers = [asyncio.create_task(work(worker)) for worker in range(8)]
     reports = [await books.check()]
@@ -216,6 +90,7 @@ async def test_books_are_sound_at_every_moment_of_a_busy_day(books: Books) -> No
     await asyncio.gather(*workers)
     assert [own for _, own in reports] == [[]] * len(reports)
     assert len(reports) > 3
+    assert reports[-1][0].unsettled == []
 
 
 async def test_more_holds_than_one_call_reads_are_summed(books: Books) -> None:
@@ -230,10 +105,82 @@ async def test_more_holds_than_one_call_reads_are_summed(books: Books) -> None:
     assert found == [(books.org.root_id, 2_215, 2_214)]
 
 
+async def test_an_organisation_of_many_calls_is_exact_at_every_moment_of_a_busy_day(
+    books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its open holds fill three pages, and its accounts' counters are read two at a time."""
+    monkeypatch.setattr(trees, "COUNTERS_AT_ONCE", 2)
+    org = books.org
+    await org.grant(100_000, "shop")
+    for start in range(0, 4_500, 500):
+        ids = range(start, start + 500)
+        await asyncio.gather(
+            *(org.reserve(None, "shop", id=f"{id_}", ttl_ms=60_000 + 997 * id_ % 10**6) for id_ in ids)
+        )
+
+    async def work(worker: int) -> None:
+        for turn in range(100):
+            id_ = f"{worker}-{turn}"
+            await org.reserve(org.sms(2), "shop", id=id_, ttl_ms=60_000 + (worker * 7_919 + turn * 104_729) % 10**6)
+            await org.reserve(None, "shop", ttl_ms=1 + turn % 20)
+            settled = f"{worker * 500 + turn}"
+            match turn % 4:
+                case 0:
+                    await org.commit(settled, "shop", turn % 3)
+                case 1:
+                    await org.release(settled, "shop")
+                case 2:
+                    await org.capture(id_, "part", 1, "shop")
+                case 3:
+                    await org.commit(id_, "shop")
+
+    workers = [asyncio.create_task(work(worker)) for worker in range(8)]
+    reports = []
+    while not all(worker.done() for worker in workers):
+        reports.append(await books.check())
+    await asyncio.gather(*workers)
+    assert [own for _, own in reports] == [[]] * len(reports)
+    assert [report.unsettled for report, _ in reports] == [[]] * len(reports)
+    assert len(reports) > 2
+    await books.do("DEL", books.key("h:", f"{org.root_id}|4321"))
+    _, own = await books.check()
+    assert {one.invariant for one in own} >= {"reserved = Σ open holds", "open_holds = number of open holds"}
+
+
 async def test_a_journal_that_was_trimmed_is_no_breach(books: Books) -> None:
     await books.do("XTRIM", books.key("j"), "MAXLEN", 3)
     report, own = await books.check()
     assert (own, report.journal_entries) == ([], 3)
+
+
+async def test_ended_grants_are_read_by_the_page(books: Books) -> None:
+    await books.org.open("old-hand", funding=Funding.OWN)
+    for number in range(1_100):
+        await books.org.grant(1, "old-hand", grant_id=f"small-{number}")
+        await books.org.charge(below="old-hand")
+    report, own = await books.check()
+    assert (own, report.unsettled) == ([], [])
+    await books.add_to_grant("old-hand", "small-777", "captured", 1)
+    _, own = await books.check()
+    assert [one.grant_id for one in own if one.grant_id] == ["small-777"]
+    assert (1_101, 1_100) in [(one.expected, one.found) for one in own if "captured of ended" in one.invariant]
+
+
+async def test_a_hold_that_a_partition_counts_and_no_account_does_is_found(books: Books) -> None:
+    await books.do("INCRBY", books.key("open"), 2)
+    report, own = await books.check()
+    assert not report.conserved
+    (breach,) = own
+    assert (breach.account_id, breach.found, breach.expected) == ("", 5, 3)
+    assert str(breach).startswith("all accounts: ")
+
+
+async def test_a_ruined_store_does_not_fill_the_report(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "NAMED_MAX", 2)
+    await books.do("DEL", books.account_key(), books.account_key("field"), books.account_key("shop"))
+    found, own = await books.check()
+    assert len(own) == 2
+    assert found.unnamed > 0
 
 
 Damage = Callable[[Books], Awaitable[None]]
@@ -328,10 +275,8 @@ async def take_the_organisation_out_of_the_due_index(books: Books) -> None:
 
 
 async def hold_one_credit_more(books: Books) -> None:
-    draws = -1
-
     def change(fields: list[Any]) -> None:
-        fields[draws][0][6] += 1
+        fields[DRAWS][0][4] += 1
 
     await books.rewrite_hold("h1", change)
 
@@ -349,22 +294,43 @@ async def tear_an_entry_out_of_the_journal(books: Books) -> None:
 
 
 async def tear_the_last_entry_out_of_the_journal(books: Books) -> None:
-    entry = (await books.entries_of("charged"))[-1]
+    entry = (await books.entries_of("account_closed"))[-1]
     await books.do("XDEL", books.key("j"), entry)
 
 
 async def tell_the_journal_another_story(books: Books) -> None:
     effect = [books.org.root_id, (await books.org.audit())["seq"] + 1, 1, 1, 1, 1, False, False]
     fields = ["charged", 1, books.org.root_id, "x", [], [effect]]
-    await books.do("XADD", books.key("j"), "*", "e", _packed_in_a_row(fields))
+    await books.do("XADD", books.key("j"), "*", "e", packed_in_a_row(fields))
 
 
 async def end_a_live_grant(books: Books) -> None:
     number = await books.number_of("us")
     key = books.account_key()
     mutable, terms = await books.do("HMGET", key, f"g{number}", f"m{number}")
-    await books.do("HSET", books.key("e:", books.org.root_id), number, _packed_in_a_row([mutable, terms]))
+    await books.do("HSET", books.key("e:", books.org.root_id), number, packed_in_a_row([mutable, terms]))
     await books.do("HDEL", key, f"g{number}", f"m{number}")
+
+
+async def lose_an_heir(books: Books) -> None:
+    number = await books.heir_of("depot", "stock")
+    await books.do("HDEL", books.key("e:", books.org.path("annex")), number)
+
+
+async def forget_an_heir(books: Books) -> None:
+    key, number = books.key("e:", books.org.path("depot")), await books.number_of("stock")
+    mutable, terms, *_ = in_a_row(await books.do("HGET", key, number))
+    await books.do("HSET", key, number, packed_in_a_row([mutable, terms]))
+
+
+async def spoil_an_ended_grant(books: Books) -> None:
+    await books.do("HSET", books.key("e:", books.org.path("depot")), await books.number_of("returned"), "nonsense")
+
+
+async def give_a_grant_a_state_that_is_none(books: Books) -> None:
+    field = f"g{await books.number_of('us')}"
+    packed = await books.do("HGET", books.account_key(), field)
+    await books.do("HSET", books.account_key(), field, packed[:-3] + b"\x63" + packed[-2:])
 
 
 async def lose_a_grant(books: Books) -> None:
@@ -388,6 +354,20 @@ async def forget_that_there_is_a_limit(books: Books) -> None:
     await books.set_counter("field", "has_limit", 0)
 
 
+def folded(below: str, name: str, amount: int, amounts: tuple[int, int], *, limit: bool = False) -> Case:
+    async def damage(books: Books) -> None:
+        await books.add_to_fold(below, name, amount, limit=limit)
+
+    return Case(f"{name} of ended {'allotments' if limit else 'grants'} {amount:+}", damage, below, amounts=amounts)
+
+
+def described(below: str, place: int, value: int, amounts: tuple[int, int]) -> Case:
+    async def damage(books: Books) -> None:
+        await books.describe(below, place, value)
+
+    return Case(f"field {place} of the description", damage, below, amounts=amounts)
+
+
 CASES = [
     grant("", "plan", "remaining", 5, (100, 105)),
     grant("", "plan", "remaining", -200, (100, -100)),
@@ -399,6 +379,9 @@ CASES = [
     grant("", "later", "remaining", 1, (10, 11)),
     grant("field", "room", "held", 3, (60, 63)),
     grant("shop", "float", "debt_paid", 1, (3, 4)),
+    grant("depot", "stock", "refunded", 1, (30, 29)),
+    grant("depot", "stock", "moved", -28, (30, 2)),
+    grant("depot", "returned", "revoked", 1, (8, 9)),
     counter("shop", "debt", 1, (7, 6)),
     counter("shop", "debt", -6, (0, 6)),
     counter("shop", "unfunded", -5, (0, 5)),
@@ -407,7 +390,8 @@ CASES = [
     counter("field", "open_holds", 1, (2, 1)),
     counter("", "used", 100, (111, 11)),
     counter("", "grants", -1, (3, 4)),
-    counter("", "seq", 1, (16, 17)),
+    Case("a grant number beyond all", counter("depot", "grant_next", 10**30, (0, 0)).damage, "depot", "stock"),
+    counter("", "seq", 1, (22, 23)),
     total("", "granted", 1, (213, 212)),
     total("", "captured", -11, (0, 11)),
     total("", "expired", 1, (8, 7)),
@@ -417,6 +401,18 @@ CASES = [
     total("field", "limit_granted", 1, (61, 60)),
     total("field", "limit_captured", 1, (5, 4)),
     total("field", "limit_expired", 1, (1, 0)),
+    total("depot", "refunded", 1, (3, 2)),
+    total("depot", "revoked", 1, (9, 8)),
+    total("depot", "moved", 1, (29, 28)),
+    total("annex", "forgiven", 1, (0, -1)),
+    total("old", "written_off", -1, (0, 1)),
+    total("", "inbound", -100, (-100, 0)),
+    folded("depot", "moved", 1, (29, 28)),
+    folded("depot", "count", 1, (3, 2)),
+    folded("depot", "expired", 1, (1, 0), limit=True),
+    described("", CHILDREN, 3, (3, 4)),
+    described("annex", ADJUSTMENT, 77, (0, 77)),
+    Case("credits that left no account", total("annex", "moved_in", 1, (29, 28)).damage, "", amounts=(29, 28)),
     Case("a sum of a wallet", raw("", "HSET", "{a}", "ws", "x" * 8), ""),
     Case("all sums of a wallet", raw("", "HDEL", "{a}", "ws"), "", amounts=(0, 119)),
     Case("all sums of a limit", raw("field", "HDEL", "{a}", "ls"), "field", amounts=(0, 46)),
@@ -435,18 +431,24 @@ CASES = [
     Case("a hold that ends at another time than it says", postpone_a_hold_in_the_index, "field"),
     Case("an organisation that the sweeper does not find", take_the_organisation_out_of_the_due_index, ""),
     Case("a journal entry that is missing", tear_an_entry_out_of_the_journal, ""),
-    Case("a last journal entry that is missing", tear_the_last_entry_out_of_the_journal, "shop", amounts=(3, 4)),
+    Case("a last journal entry that is missing", tear_the_last_entry_out_of_the_journal, "old", amounts=(3, 4)),
     Case("a journal that says more", tell_the_journal_another_story, ""),
     Case("a live grant among the ended", end_a_live_grant, "", "us", (1, 0)),
+    Case("an heir that is gone", lose_an_heir, "depot", "stock", (0, 1)),
+    Case("an heir that is forgotten", forget_an_heir, "depot", "stock", (0, 1)),
+    Case("an ended grant that is no record", spoil_an_ended_grant, "depot"),
+    Case("a grant in a state that is none", give_a_grant_a_state_that_is_none, ""),
     Case("a grant that is gone", lose_a_grant, "", amounts=(212, 162)),
     Case("a grant without terms", lose_the_terms_of_a_grant, ""),
     Case("a grant whose beginning is forgotten", forget_when_a_grant_begins, ""),
     Case("a grant number that will be given again", give_a_number_again, ""),
     Case("a limit that is forgotten", forget_that_there_is_a_limit, "field"),
     Case("an account that is gone", raw("field", "DEL", "{a}"), "field"),
+    Case("grants that nothing begins or ends", raw("", "ZREM", "{d}", "g{root}"), ""),
+    Case("an organisation that is not listed", raw("", "ZREM", "cg:{{{partition}}}:accounts", "{root}"), ""),
     Case("an account that is not listed", raw("field", "ZREM", "cg:{{{partition}}}:accounts", "{path}"), "field"),
     Case("a counter that is no record", raw("field", "HSET", "{a}", "c", "nonsense"), "field"),
-    Case("ended grants that are gone", raw("", "DEL", "{e}"), "", amounts=(212, 200)),
+    Case("ended grants that are gone", raw("", "DEL", "{e}"), "", amounts=(12, 0)),
 ]
 
 

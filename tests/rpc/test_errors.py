@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
+from tests.rpc.documented import comments, sample
 
 from creditgate.v1 import error_reason_pb2
 from creditgate_server.credit.operations import Release
@@ -18,20 +16,14 @@ from creditgate_server.rpc.errors import (
     DeadlineExceeded,
     Failure,
     MalformedRequest,
+    error_of,
     failure_of,
     status_of,
 )
 from creditgate_server.rpc.parse.checks import VIOLATIONS_MAX, Checks, InvalidRequest
 
-PROTO = Path(__file__).resolve().parents[2] / "proto/creditgate/v1/error_reason.proto"
 METADATA_BYTES_MAX = 8 * 1024
 OPERATION = Release("acme", "r-1")
-
-
-def documented() -> dict[str, str]:
-    """Read each reason's comment, by reason."""
-    found = re.findall(r"((?:  //.*\n)+)  ERROR_REASON_(\w+) = [1-9]", PROTO.read_text("utf-8"))
-    return {reason: comment for comment, reason in found}
 
 
 def details(failure: Failure) -> dict[str, object]:
@@ -58,12 +50,17 @@ def test_every_reason_of_the_interface_has_a_code() -> None:
 
 @pytest.mark.parametrize("reason", sorted(CODES))
 def test_the_code_is_the_one_that_the_interface_documents(reason: str) -> None:
-    assert documented()[reason].strip().startswith(f"// {CODES[reason].name}")
+    assert comments()[reason].strip().startswith(f"// {CODES[reason].name}")
+
+
+@pytest.mark.parametrize("reason", sorted(CODES))
+def test_the_interface_shows_a_sample(reason: str) -> None:
+    assert sample(reason)["request_id"]
 
 
 @pytest.mark.parametrize("reason", sorted(CODES))
 def test_a_delay_to_retry_is_sent_where_the_interface_says_so(reason: str) -> None:
-    assert ("google.rpc.RetryInfo" in documented()[reason]) == (reason in RETRY_DELAYS_MS)
+    assert ("google.rpc.RetryInfo" in comments()[reason]) == (reason in RETRY_DELAYS_MS)
     assert ("RetryInfo" in details(Failure(reason, "message"))) == (reason in RETRY_DELAYS_MS)
 
 
@@ -123,6 +120,25 @@ def test_every_error_names_domain_reason_and_request() -> None:
     assert isinstance(info, error_details_pb2.ErrorInfo)
     assert (info.domain, info.reason) == ("creditgate", "STORE_FULL")
     assert info.metadata == {"account_id": "acme", "request_id": "request-1"}
+
+
+@pytest.mark.parametrize("reason", sorted(CODES))
+def test_an_operation_of_a_batch_fails_with_the_same_as_a_call(reason: str) -> None:
+    failure = Failure(reason, "message", {"account_id": "acme"})
+
+    error = error_of(failure, "request-1")
+
+    status = status_pb2.Status.FromString(status_of(failure, "request-1"))
+    assert (error.code, error.message, error.reason) == (status.code, status.message, reason)
+    assert error.metadata == {"account_id": "acme", "request_id": "request-1"}
+    assert error.HasField("retry_delay") == (reason in RETRY_DELAYS_MS)
+
+
+def test_an_operation_of_a_batch_names_all_fields_in_its_message() -> None:
+    error = error_of(failure_of(InvalidRequest((("a", "must be 1"), ("b", "must be 2"))), None), "request-1")
+
+    assert error.message == "a must be 1; b must be 2"
+    assert error.metadata["field"] == "a"
 
 
 def test_the_largest_error_fits_into_what_clients_accept() -> None:

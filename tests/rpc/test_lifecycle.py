@@ -14,10 +14,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from tests.rpc.conftest import failed
+from tests.rpc.fake_ledger import frame, reserve
 
 from creditgate.v1 import authorization_pb2
 
@@ -212,6 +215,32 @@ def test_calls_under_way_are_answered_when_a_server_stops(
     assert caller.result.credits == 1
     assert server.process.wait(PATIENCE_S) == 0
     assert said(server, "stopped")
+
+
+def test_a_stream_ends_when_a_server_stops_after_what_was_begun_is_answered(
+    start: Start, connect: Connect, organisation: str
+) -> None:
+    server = start(STORE_TIMEOUT_MS="10000", DRAIN_S="600", METRICS_LISTEN="127.0.0.1:0")
+    api = connect(server)
+    api.open_account(organisation, 5)
+    frames: SimpleQueue[authorization_pb2.StreamRequest] = SimpleQueue()
+    call = api.authorization.Stream(iter(frames.get, None))
+
+    with frozen_store(server):
+        frames.put(frame(1, reserve("r", account_id=organisation)))
+        until(lambda: metric(server, "creditgate_calls_under_way") == 1)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: said(server, "draining"))
+    (answer,) = next(call).results
+    with pytest.raises(grpc.RpcError) as raised:
+        next(call)
+
+    assert answer.reserve.credits == 1
+    assert (failed(raised.value).code, failed(raised.value).reason) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "SHUTTING_DOWN",
+    )
+    assert server.process.wait(PATIENCE_S) == 0
 
 
 def test_health_says_so_first_when_a_server_stops(start: Start, connect: Connect, organisation: str) -> None:

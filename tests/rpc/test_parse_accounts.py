@@ -10,8 +10,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from creditgate.v1 import accounts_pb2 as pb
-from creditgate_server.credit.operations import AccountSettings, CreateAccount, SettingsChange, UpdateAccount
-from creditgate_server.credit.terms import AccountStatus, Enforcement, Funding, LateCommit
+from creditgate_server.credit.operations import (
+    AccountSettings,
+    CloseAccount,
+    CreateAccount,
+    SettingsChange,
+    UpdateAccount,
+)
+from creditgate_server.credit.terms import AccountStatus, Enforcement, Funding, LateCommit, Overage
 from creditgate_server.rpc.parse import accounts as parse
 
 Violations = Callable[[Callable[[Any], object], Message], dict[str, str]]
@@ -46,6 +52,7 @@ def test_all_settings_are_read() -> None:
         inbound_overdraft_limit=0,
         floor=-3,
         late_commit=pb.LATE_COMMIT_REJECT,
+        overage=pb.OVERAGE_CAP,
         rate_card_id="legacy",
         limit_counts_inbound=True,
     )
@@ -58,6 +65,7 @@ def test_all_settings_are_read() -> None:
         inbound_overdraft_limit=0,
         floor=-3,
         late_commit=LateCommit.REJECT,
+        overage=Overage.CAP,
         rate_card_id="legacy",
         limit_counts_inbound=True,
         display_name="Field",
@@ -80,6 +88,7 @@ def test_all_settings_are_read() -> None:
         ({"floor": -TRILLION - 1}, "floor"),
         ({"floor": TRILLION + 1}, "floor"),
         ({"late_commit": 3}, "late_commit"),
+        ({"overage": 4}, "overage"),
         ({"rate_card_id": "No spaces"}, "rate_card_id"),
         ({"display_name": "x" * 129}, "display_name"),
     ],
@@ -97,10 +106,10 @@ def test_an_update_changes_what_its_mask_names_and_no_more() -> None:
 
 
 def test_a_field_that_is_named_and_unset_goes_back_to_its_default() -> None:
-    request = update("floor", "funding", "late_commit", "status", "rate_card_id")
+    request = update("floor", "funding", "late_commit", "overage", "status", "rate_card_id")
 
     assert parse.parse_update_account(request).change == SettingsChange(
-        floor=None, funding=Funding.PARENT, late_commit=None, status=AccountStatus.ACTIVE, rate_card_id=""
+        floor=None, funding=Funding.PARENT, late_commit=None, overage=None, status=AccountStatus.ACTIVE, rate_card_id=""
     )
 
 
@@ -119,6 +128,11 @@ def test_a_root_cannot_be_updated_to_let_a_parent_pay(violations: Violations) ->
     request = update("funding", account_id="acme", funding=pb.FUNDING_PARENT)
 
     assert list(violations(parse.parse_update_account, request)) == ["account.funding"]
+
+
+def test_an_account_to_close_is_named(violations: Violations) -> None:
+    assert parse.parse_close_account(pb.CloseAccountRequest(account_id="acme/field")) == CloseAccount("acme/field")
+    assert list(violations(parse.parse_close_account, pb.CloseAccountRequest())) == ["account_id"]
 
 
 def test_accounts_are_listed_below_a_parent_or_from_the_roots() -> None:

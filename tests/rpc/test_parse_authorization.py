@@ -10,13 +10,16 @@ from uuid import UUID
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
 from creditgate.pricing.usage import Segments
 from creditgate.v1 import authorization_pb2 as pb
-from creditgate.v1.usage_pb2 import CHANNEL_SMS, Usage
-from creditgate_server.credit.operations import ActualUsage, Commit
+from creditgate.v1.explain_pb2 import ExplainRequest
+from creditgate.v1.refund_pb2 import RefundRequest
+from creditgate.v1.usage_pb2 import CHANNEL_SMS, DIRECTION_INBOUND, Usage
+from creditgate_server.credit.operations import ActualUsage, Commit, Explain, Extend, Refund
 from creditgate_server.credit.terms import ExpiryAction
 from creditgate_server.rpc.parse import authorization as parse
 from creditgate_server.rpc.parse.checks import InvalidRequest
@@ -122,6 +125,12 @@ def test_a_commit_s_labels_come_before_those_of_its_usage() -> None:
     assert parse.parse_commit(request).labels == (("a", "commit"), ("b", "usage"))
 
 
+def test_a_commit_that_keeps_the_hold_open_has_an_id_of_its_own() -> None:
+    operation = parse.parse_commit(commit(credits=3, keep_open=True, commit_id="c-1"))
+
+    assert operation == Commit("acme", "r", credits=3, keep_open=True, commit_id="c-1")
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -130,6 +139,9 @@ def test_a_commit_s_labels_come_before_those_of_its_usage() -> None:
         ({"credits": 10**12 + 1}, "credits"),
         ({"usage": Usage()}, "usage"),
         ({"labels": {"": ""}}, "labels"),
+        ({"keep_open": True}, "commit_id"),
+        ({"keep_open": True, "commit_id": LONG_ID}, "commit_id"),
+        ({"commit_id": "c-1"}, "commit_id"),
     ],
 )
 def test_a_commit_outside_its_bounds_names_the_field(
@@ -148,6 +160,111 @@ def test_a_charge_states_its_id_and_its_direction(violations: Violations) -> Non
     wrong = violations(parse.parse_charge, pb.ChargeRequest(account_id="acme", usage=USAGE))
 
     assert wrong.keys() == {"charge_id", "usage.direction"}
+
+
+@pytest.mark.parametrize(
+    ("event_time", "event_ms"),
+    [
+        (None, 0),
+        (Timestamp(seconds=1, nanos=2_999_999), 1002),
+        (Timestamp(), 1),
+        (Timestamp(seconds=-5), 1),
+    ],
+    ids=["not stated", "stated", "1970", "before 1970"],
+)
+def test_a_charge_s_time_is_known_or_not(event_time: Timestamp | None, event_ms: int) -> None:
+    usage = Usage(channel=CHANNEL_SMS, direction=DIRECTION_INBOUND, segments=1)
+    request = pb.ChargeRequest(account_id="acme", charge_id="c", usage=usage, event_time=event_time)
+
+    assert parse.parse_charge(request).event_ms == event_ms
+
+
+def test_a_charge_s_time_is_a_time(violations: Violations) -> None:
+    usage = Usage(channel=CHANNEL_SMS, direction=DIRECTION_INBOUND, segments=1)
+    request = pb.ChargeRequest(account_id="acme", charge_id="c", usage=usage, event_time=Timestamp(nanos=-1))
+
+    assert list(violations(parse.parse_charge, request)) == ["event_time"]
+
+
+def test_an_extension_says_for_how_long() -> None:
+    request = pb.ExtendRequest(account_id="acme", reservation_id="r", ttl=Duration(seconds=90))
+
+    assert parse.parse_extend(request) == Extend("acme", "r", 90_000)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"account_id": ""}, "account_id"),
+        ({"reservation_id": ""}, "reservation_id"),
+        ({"ttl": None}, "ttl"),
+        ({"ttl": Duration()}, "ttl"),
+        ({"ttl": Duration(seconds=7 * DAY_S, nanos=1_000_000)}, "ttl"),
+    ],
+)
+def test_an_extension_outside_its_bounds_names_the_field(
+    fields: dict[str, object], field: str, violations: Violations
+) -> None:
+    given = {"account_id": "acme", "reservation_id": "r", "ttl": Duration(seconds=60)} | fields
+
+    assert list(violations(parse.parse_extend, pb.ExtendRequest(**given))) == [field]  # type: ignore[arg-type]
+
+
+def refund(**fields: object) -> RefundRequest:
+    return RefundRequest(**{"account_id": "acme", "refund_id": "f"} | fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "operation"),
+    [
+        ({"reservation_id": "r"}, Refund("acme", "f", reservation_id="r")),
+        ({"charge_id": "c", "credits": 10**12}, Refund("acme", "f", charge_id="c", credits=10**12)),
+    ],
+)
+def test_a_refund_is_of_a_reservation_or_a_charge(fields: dict[str, object], operation: Refund) -> None:
+    assert parse.parse_refund(refund(**fields)) == operation
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "target"),
+        ({"account_id": "", "charge_id": "c"}, "account_id"),
+        ({"refund_id": "", "charge_id": "c"}, "refund_id"),
+        ({"reservation_id": ""}, "reservation_id"),
+        ({"charge_id": LONG_ID}, "charge_id"),
+        ({"charge_id": "c", "credits": 0}, "credits"),
+        ({"charge_id": "c", "credits": 10**12 + 1}, "credits"),
+    ],
+)
+def test_a_refund_outside_its_bounds_names_the_field(
+    fields: dict[str, object], field: str, violations: Violations
+) -> None:
+    assert list(violations(parse.parse_refund, refund(**fields))) == [field]
+
+
+def test_a_usage_or_a_reservation_is_explained() -> None:
+    usage = parse.parse_explain(ExplainRequest(account_id="acme", usage=USAGE))
+    reservation = parse.parse_explain(ExplainRequest(account_id="acme", reservation_id="r"))
+
+    assert usage.traffic is not None
+    assert (usage.traffic.usage.size, usage.reservation_id) == (Segments(1), "")
+    assert reservation == Explain("acme", reservation_id="r")
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, "subject"),
+        ({"account_id": "", "reservation_id": "r"}, "account_id"),
+        ({"reservation_id": ""}, "reservation_id"),
+        ({"usage": Usage(segments=1)}, "usage.channel"),
+    ],
+)
+def test_what_is_explained_is_within_its_bounds(fields: dict[str, object], field: str, violations: Violations) -> None:
+    request = ExplainRequest(**{"account_id": "acme"} | fields)  # type: ignore[arg-type]
+
+    assert list(violations(parse.parse_explain, request)) == [field]
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0, 50), (1, 1), (500, 500)])
@@ -175,6 +292,9 @@ REQUESTS: dict[type[Message], Callable[[Any], object]] = {
     pb.CommitRequest: parse.parse_commit,
     pb.ReleaseRequest: parse.parse_release,
     pb.ChargeRequest: parse.parse_charge,
+    pb.ExtendRequest: parse.parse_extend,
+    RefundRequest: parse.parse_refund,
+    ExplainRequest: parse.parse_explain,
     pb.GetReservationRequest: parse.parse_get_reservation,
     pb.ListReservationsRequest: parse.parse_list_reservations,
 }

@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from creditgate.pricing.usage import Channel
 from creditgate.v1 import credits_pb2 as pb
 from creditgate.v1.usage_pb2 import CHANNEL_MMS, CHANNEL_SMS
-from creditgate_server.credit.operations import GrantCredits, Scope
+from creditgate_server.credit.operations import GrantCredits, RevokeGrant, Scope, Transfer
 from creditgate_server.credit.terms import GrantKind
 from creditgate_server.rpc.parse import credits as parse
 
@@ -65,6 +65,8 @@ def test_a_time_before_1970_to_begin_at_means_at_once() -> None:
     ("fields", "field"),
     [
         ({"grant_id": ""}, "grant_id"),
+        ({"grant_id": "cg:1"}, "grant_id"),
+        ({"grant_id": "cg:"}, "grant_id"),
         ({"credits": 0}, "credits"),
         ({"credits": -1}, "credits"),
         ({"credits": 10**12 + 1}, "credits"),
@@ -102,3 +104,71 @@ def test_a_list_of_grants_may_hold_the_ended_ones() -> None:
     query = parse.parse_list_grants(pb.ListGrantsRequest(account_id="acme", include_ended=True))
 
     assert query.include_ended
+
+
+def revoke(**fields: object) -> pb.RevokeGrantRequest:
+    return pb.RevokeGrantRequest(**{"account_id": "acme", "grant_id": "g"} | fields)  # type: ignore[arg-type]
+
+
+def transfer(**fields: object) -> pb.TransferRequest:
+    given = {"account_id": "acme", "transfer_id": "t", "target_account_id": "acme/field", "credits": 1} | fields
+    return pb.TransferRequest(**given)  # type: ignore[arg-type]
+
+
+def test_all_of_a_revocation_is_read() -> None:
+    request = revoke(claw_back=True, actor="ann", note="fraud")
+
+    assert parse.parse_revoke_grant(request) == RevokeGrant("acme", "g", claw_back=True, actor="ann", note="fraud")
+
+
+def test_a_grant_that_the_ledger_made_can_be_revoked() -> None:
+    assert parse.parse_revoke_grant(revoke(grant_id="cg:2")).grant_id == "cg:2"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"account_id": ""}, "account_id"),
+        ({"grant_id": ""}, "grant_id"),
+        ({"grant_id": "x" * 129}, "grant_id"),
+        ({"grant_id": "cg:1\n"}, "grant_id"),
+        ({"actor": "x" * 129}, "actor"),
+        ({"note": "x" * 513}, "note"),
+    ],
+)
+def test_a_revocation_outside_its_bounds_names_the_field(
+    fields: dict[str, object], field: str, violations: Violations
+) -> None:
+    assert list(violations(parse.parse_revoke_grant, revoke(**fields))) == [field]
+
+
+def test_all_of_a_transfer_is_read() -> None:
+    request = transfer(credits=10**12, actor="ann", reference="order 7", note="é" * 512)
+
+    assert parse.parse_transfer(request) == Transfer(
+        "acme", "t", "acme/field", 10**12, actor="ann", reference="order 7", note="é" * 512
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"account_id": "", "target_account_id": "acme"}, "account_id"),
+        ({"transfer_id": ""}, "transfer_id"),
+        ({"transfer_id": "x" * 129}, "transfer_id"),
+        ({"target_account_id": ""}, "target_account_id"),
+        ({"target_account_id": "acme"}, "target_account_id"),
+        ({"target_account_id": "other"}, "target_account_id"),
+        ({"target_account_id": "acme/Field"}, "target_account_id"),
+        ({"credits": 0}, "credits"),
+        ({"credits": -1}, "credits"),
+        ({"credits": 10**12 + 1}, "credits"),
+        ({"actor": "x" * 129}, "actor"),
+        ({"reference": "x" * 129}, "reference"),
+        ({"note": "x" * 513}, "note"),
+    ],
+)
+def test_a_transfer_outside_its_bounds_names_the_field(
+    fields: dict[str, object], field: str, violations: Violations
+) -> None:
+    assert list(violations(parse.parse_transfer, transfer(**fields))) == [field]

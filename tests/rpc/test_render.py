@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,17 +11,32 @@ from creditgate.pricing.default_card import DEFAULT_RATE_CARD
 from creditgate.pricing.rate_cards import CheaperSpelling, Notes, Price, RateCard
 from creditgate.pricing.rules import Rule, Unit
 from creditgate.pricing.usage import Channel, Direction, Encoding, Priority, Segments, Usage
-from creditgate.v1 import accounts_pb2, credits_pb2, decision_pb2, rate_cards_pb2, reservation_pb2, usage_pb2
+from creditgate.v1 import (
+    accounts_pb2,
+    credits_pb2,
+    decision_pb2,
+    explain_pb2,
+    rate_cards_pb2,
+    reservation_pb2,
+    usage_pb2,
+)
 from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.explanation import Explanation, GrantExplanation, LimitExplanation
 from creditgate_server.credit.operations import (
     AccountSettings,
+    CloseAccount,
     Commit,
+    Explain,
+    Extend,
     GrantCredits,
     Quote,
+    Refund,
     Release,
     Reserve,
+    RevokeGrant,
     Scope,
     Traffic,
+    Transfer,
 )
 from creditgate_server.credit.terms import (
     AccountStatus,
@@ -31,7 +47,9 @@ from creditgate_server.credit.terms import (
     Funding,
     GrantKind,
     GrantState,
+    GrantVerdict,
     LateCommit,
+    Overage,
     Pot,
     ReservationState,
     SettledBy,
@@ -39,7 +57,8 @@ from creditgate_server.credit.terms import (
 from creditgate_server.rpc.parse.rate_cards import parse_put_rate_card
 from creditgate_server.rpc.queries import GetAccount, GetRateCard, GetReservation
 from creditgate_server.rpc.render import accounts, authorization, rate_cards
-from creditgate_server.rpc.render.credits import render_grant
+from creditgate_server.rpc.render.credits import render_grant, render_revoke_grant, render_transfer
+from creditgate_server.rpc.render.explain import render_explain
 from creditgate_server.store.rate_cards import StoredRateCard
 
 if TYPE_CHECKING:
@@ -71,7 +90,7 @@ def unset(message: Message) -> set[str]:
 def test_a_reserve_s_answer_loses_nothing() -> None:
     outcome = told.Authorization(
         decision=Decision.ALLOWED_MONITORED,
-        denial=told.Denial(DenialReason.LIMIT_REACHED, "acme", 7),
+        denial=told.Denial(DenialReason.LIMIT_REACHED, "acme", 7, 9),
         credits=8,
         recipients_granted=2,
         balance=BALANCE,
@@ -88,6 +107,7 @@ def test_a_reserve_s_answer_loses_nothing() -> None:
     assert answer.decision == decision_pb2.DECISION_ALLOWED_MONITORED
     assert answer.denial.reason == decision_pb2.DENIAL_REASON_LIMIT_REACHED
     assert (answer.denial.account_id, answer.denial.shortfall) == ("acme", 7)
+    assert answer.denial.next_credit_time.ToMilliseconds() == 9
     assert answer.state == reservation_pb2.RESERVATION_STATE_PENDING
     assert answer.expire_time.ToMilliseconds() == 1_700_000_000_123
     assert unset(answer.cost) == set()
@@ -106,6 +126,7 @@ def test_a_denial_leaves_unset_what_there_is_not() -> None:
     answer = authorization.render_reserve(RESERVE, outcome)
 
     assert {"cost", "state", "expire_time"} <= unset(answer)
+    assert not answer.denial.HasField("next_credit_time")
     assert not answer.balance.HasField("limit_left")
     assert not answer.balance.HasField("units_left")
 
@@ -118,47 +139,66 @@ def test_a_quote_of_an_account_without_a_rate_has_no_cost() -> None:
 
 
 def test_a_settlement_loses_nothing() -> None:
-    outcome = told.Settlement(ReservationState.COMMITTED, 1, 2, 3, 4, 5, BALANCE, replayed=True, late=True)
+    outcome = told.Settlement(ReservationState.COMMITTED, 1, 2, 3, 4, 5, 6, BALANCE, replayed=True, late=True)
 
     commit = authorization.render_commit(Commit("acme", "r"), outcome)
     release = authorization.render_release(Release("acme", "r"), outcome)
 
     assert unset(commit) == unset(release) == set()
     assert (commit.credits, commit.restored, commit.expired) == (1, 2, 3)
-    assert (commit.overage, commit.debt_repaid) == (4, 5)
-    assert (release.restored, release.expired, release.debt_repaid) == (2, 3, 5)
+    assert (commit.overage, commit.shortfall, commit.debt_repaid) == (4, 5, 6)
+    assert (release.restored, release.expired, release.debt_repaid) == (2, 3, 6)
+
+
+def test_an_extension_says_when_the_hold_expires() -> None:
+    answer = authorization.render_extend(Extend("acme", "r", 1000), told.Extension(1_700_000_000_123))
+
+    assert answer.expire_time.ToMilliseconds() == 1_700_000_000_123
+
+
+def test_a_refund_loses_nothing() -> None:
+    outcome = told.Refunded(1, 2, 3, 4, BALANCE, replayed=True)
+
+    answer = authorization.render_refund(Refund("acme", "f", reservation_id="r"), outcome)
+
+    assert unset(answer) == set()
+    assert (answer.credits, answer.restored, answer.expired, answer.debt_repaid) == (1, 2, 3, 4)
+
+
+RESERVATION = told.Reservation(
+    account_id="acme/field",
+    payer_id="acme",
+    reservation_id="r-1",
+    state=ReservationState.EXPIRED,
+    credits=1,
+    held=10,
+    captured=2,
+    restored=3,
+    refunded=11,
+    recipients_granted=4,
+    credits_per_recipient=5,
+    rate_card_id="default",
+    rate_card_version=6,
+    rule="sms",
+    channel=Channel.SMS,
+    direction=Direction.OUTBOUND,
+    region="US",
+    priority=Priority.BULK,
+    create_ms=7,
+    expire_ms=8,
+    settle_ms=9,
+    settled_by=SettledBy.EXPIRY,
+    expiry_action=ExpiryAction.COMMIT,
+    draws=(told.Draw("acme", Pot.LIMIT, (("g", 3),), 4, 5),),
+    labels=(("key", "value"),),
+)
 
 
 def test_a_reservation_loses_nothing() -> None:
-    reservation = told.Reservation(
-        account_id="acme/field",
-        payer_id="acme",
-        reservation_id="r-1",
-        state=ReservationState.EXPIRED,
-        credits=1,
-        captured=2,
-        restored=3,
-        recipients_granted=4,
-        credits_per_recipient=5,
-        rate_card_id="default",
-        rate_card_version=6,
-        rule="sms",
-        channel=Channel.SMS,
-        direction=Direction.OUTBOUND,
-        region="US",
-        priority=Priority.BULK,
-        create_ms=7,
-        expire_ms=8,
-        settle_ms=9,
-        settled_by=SettledBy.EXPIRY,
-        expiry_action=ExpiryAction.COMMIT,
-        draws=(told.Draw("acme", Pot.LIMIT, (("g", 3),), 4, 5),),
-        labels=(("key", "value"),),
-    )
-
-    answer = authorization.render_get_reservation(GetReservation("acme/field", "r-1"), reservation).reservation
+    answer = authorization.render_get_reservation(GetReservation("acme/field", "r-1"), RESERVATION).reservation
 
     assert unset(answer) == set()
+    assert (answer.credits, answer.captured, answer.held, answer.refunded) == (1, 2, 10, 11)
     assert answer.settled_by == reservation_pb2.SETTLED_BY_EXPIRY
     (draw,) = answer.draws
     assert (draw.pot, draw.grants[0].grant_id, draw.grants[0].credits) == (reservation_pb2.POT_LIMIT, "g", 3)
@@ -177,6 +217,9 @@ GRANT = told.Grant(
     captured=4,
     debt_repaid=5,
     expired=6,
+    refunded=11,
+    revoked=12,
+    moved=13,
     priority=7,
     scope=Scope((Channel.MMS,), ("US",)),
     create_ms=8,
@@ -195,6 +238,25 @@ def test_a_grant_loses_nothing() -> None:
     assert unset(answer.grant) == set()
     assert answer.grant.kind == credits_pb2.GRANT_KIND_ALLOTMENT
     assert list(answer.grant.scope.channels) == [usage_pb2.CHANNEL_MMS]
+    assert (answer.grant.refunded, answer.grant.revoked, answer.grant.moved) == (11, 12, 13)
+
+
+def test_a_revocation_loses_nothing() -> None:
+    answer = render_revoke_grant(RevokeGrant("acme", "g"), told.Revoked(GRANT, 1, 2, BALANCE, replayed=True))
+
+    assert unset(answer) == set()
+    assert (answer.revoked, answer.clawed_back) == (1, 2)
+
+
+def test_a_transfer_loses_nothing() -> None:
+    outcome = told.Transferred(1, 2, BALANCE, BARE, replayed=True)
+
+    answer = render_transfer(Transfer("acme", "t", "acme/field", 1), outcome)
+
+    assert unset(answer) == set()
+    assert (answer.credits, answer.debt_repaid) == (1, 2)
+    assert answer.balance.HasField("limit_left")
+    assert not answer.target_balance.HasField("limit_left")
 
 
 SETTINGS = AccountSettings(
@@ -205,10 +267,14 @@ SETTINGS = AccountSettings(
     inbound_overdraft_limit=0,
     floor=0,
     late_commit=LateCommit.REJECT,
+    overage=Overage.CAP,
     rate_card_id="legacy",
     limit_counts_inbound=True,
     display_name="Field",
 )
+
+
+LEVEL = told.Level("acme/field", SETTINGS, pays=True, available=1, reserved=2, debt=3, limit_left=0, limit_reserved=5)
 
 
 def test_an_account_loses_nothing() -> None:
@@ -220,18 +286,69 @@ def test_an_account_loses_nothing() -> None:
     assert answer.HasField("floor")
     assert answer.HasField("inbound_overdraft_limit")
     assert answer.late_commit == accounts_pb2.LATE_COMMIT_REJECT
+    assert answer.overage == accounts_pb2.OVERAGE_CAP
+
+
+def test_a_closed_account_loses_nothing() -> None:
+    account = told.Account("acme/field", SETTINGS, 1, 2, BALANCE)
+
+    answer = accounts.render_close_account(CloseAccount("acme/field"), told.Closed(account, 3, 4, replayed=True))
+
+    assert unset(answer) == set()
+    assert (answer.revoked, answer.written_off) == (3, 4)
 
 
 def test_a_balance_loses_nothing() -> None:
-    level = told.Level(
-        "acme/field", SETTINGS, pays=True, available=1, reserved=2, debt=3, limit_left=0, limit_reserved=5
-    )
-
-    answer = accounts.render_get_balance(GetAccount("acme/field"), told.Standing(BALANCE, (level,), (GRANT,)))
+    answer = accounts.render_get_balance(GetAccount("acme/field"), told.Standing(BALANCE, (LEVEL,), (GRANT,)))
 
     assert unset(answer) == set()
     assert unset(answer.levels[0]) == set()
     assert unset(answer.grants[0]) == set()
+
+
+EXPLANATION = Explanation(
+    balance=BALANCE,
+    levels=(LEVEL,),
+    grants=(GrantExplanation(GRANT, GrantVerdict.PAYS, 3),),
+    limits=(LimitExplanation("acme", Enforcement.MONITOR, counts=True, limit_left=4, shortfall=5),),
+    next_credit_ms=6,
+    next_credits=7,
+)
+
+
+def test_an_explained_usage_loses_nothing() -> None:
+    decided = told.Authorization(Decision.DENIED, told.Denial(DenialReason.FLOOR, "acme", 8, 9), 0, 0, BALANCE, PRICE)
+
+    answer = render_explain(Explain("acme/field", TRAFFIC), replace(EXPLANATION, authorization=decided))
+
+    assert unset(answer) == {"reservation"}
+    assert (answer.payer_id, answer.credits_short) == (BALANCE.payer_id, 8)
+    (grant,), (limit,) = answer.grants, answer.limits
+    assert unset(grant) == unset(limit) == unset(answer.rate) == set()
+    assert (grant.grant.grant_id, grant.verdict, grant.credits) == ("g", explain_pb2.GRANT_VERDICT_PAYS, 3)
+    assert limit.enforcement == accounts_pb2.ENFORCEMENT_MONITOR
+    assert (answer.rate.rate_card_id, answer.rate.rate_card_version, answer.rate.rule) == (
+        PRICE.rate_card_id,
+        PRICE.rate_card_version,
+        PRICE.rule,
+    )
+
+
+def test_an_explained_reservation_shows_its_own_payer_and_rate() -> None:
+    answer = render_explain(Explain("acme/field", reservation_id="r-1"), replace(EXPLANATION, reservation=RESERVATION))
+
+    assert unset(answer) == {"cost", "decision", "denial", "credits_short"}
+    assert unset(answer.reservation) == set()
+    assert answer.payer_id == "acme"
+    assert (answer.rate.rate_card_id, answer.rate.rate_card_version, answer.rate.rule) == ("default", 6, "sms")
+
+
+def test_a_usage_without_a_rate_is_explained_without_one() -> None:
+    decided = told.Authorization(Decision.DENIED, told.Denial(DenialReason.NO_RATE, "acme", 0), 0, 0, BARE)
+
+    answer = render_explain(Explain("acme/field", TRAFFIC), replace(EXPLANATION, authorization=decided))
+
+    assert {"cost", "rate", "credits_short"} <= unset(answer)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,10 @@ def reserve(account_id: str, reservation_id: str) -> authorization_pb2.ReserveRe
     )
 
 
+def reserve_operation(reservation_id: str, account_id: str) -> authorization_pb2.Operation:
+    return authorization_pb2.Operation(reserve=reserve(account_id, reservation_id))
+
+
 @pytest.fixture
 def directory(short_directory: Path, organisation: str) -> Path:
     """A place for data that a store's socket fits into."""
@@ -130,6 +134,42 @@ def test_a_frozen_store_is_answered_in_time_and_has_one_effect_after_the_thaw(
     until(api.is_serving)
     assert api.authorization.Reserve(request).credits == 1
     assert api.available(organisation) == 9
+
+
+def test_a_batch_in_a_frozen_store_says_of_each_operation_that_it_is_not_known(
+    keeper: ServerProcess, connect: Connect, organisation: str
+) -> None:
+    api = connect(keeper)
+    api.open_account(organisation, 10)
+    batch = authorization_pb2.BatchRequest(operations=[reserve_operation(name, organisation) for name in ("r", "s")])
+
+    with frozen(store_pid(keeper)):
+        errors = [result.error for result in api.authorization.Batch(batch).results]
+
+    assert [error.reason for error in errors] == ["OUTCOME_UNKNOWN"] * 2
+    assert [error.metadata["reservation_id"] for error in errors] == ["r", "s"]
+    assert all(error.HasField("retry_delay") for error in errors)
+    until(api.is_serving)
+    assert [result.reserve.credits for result in api.authorization.Batch(batch).results] == [1, 1]
+    assert api.available(organisation) == 8
+
+
+def test_an_atomic_batch_in_a_frozen_store_is_not_known_as_a_whole(
+    keeper: ServerProcess, connect: Connect, organisation: str
+) -> None:
+    api = connect(keeper)
+    api.open_account(organisation, 10)
+    operations = [reserve_operation(name, organisation) for name in ("r", "s")]
+    batch = authorization_pb2.BatchRequest(operations=operations, atomic=True)
+
+    with frozen(store_pid(keeper)):
+        refusal = api.refusal("AuthorizationService/Batch", batch)
+
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.UNAVAILABLE, "OUTCOME_UNKNOWN")
+    assert refusal.retry_delay_ms
+    until(api.is_serving)
+    assert [result.reserve.credits for result in api.authorization.Batch(batch).results] == [1, 1]
+    assert api.available(organisation) == 8
 
 
 def test_a_read_only_store_refuses_changes_and_answers_questions(

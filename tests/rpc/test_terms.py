@@ -13,6 +13,7 @@ from creditgate.v1 import (
     accounts_pb2,
     credits_pb2,
     decision_pb2,
+    explain_pb2,
     rate_cards_pb2,
     reservation_pb2,
     usage_pb2,
@@ -29,6 +30,7 @@ PAIRS: list[tuple[type[IntEnum], Any]] = [
     (terms.Funding, accounts_pb2.Funding),
     (terms.Enforcement, accounts_pb2.Enforcement),
     (terms.LateCommit, accounts_pb2.LateCommit),
+    (terms.Overage, accounts_pb2.Overage),
     (terms.GrantKind, credits_pb2.GrantKind),
     (terms.GrantState, credits_pb2.GrantState),
     (terms.Decision, decision_pb2.Decision),
@@ -37,6 +39,7 @@ PAIRS: list[tuple[type[IntEnum], Any]] = [
     (terms.ExpiryAction, reservation_pb2.ExpiryAction),
     (terms.SettledBy, reservation_pb2.SettledBy),
     (terms.Pot, reservation_pb2.Pot),
+    (terms.GrantVerdict, explain_pb2.GrantVerdict),
 ]
 
 

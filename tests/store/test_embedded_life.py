@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from creditgate_server.store import data_directory, store_process
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.errors import StoreStartFailed
+from creditgate_server.store.errors import OutcomeUnknown, StoreDirectoryUnusable, StoreStartFailed
 from creditgate_server.store.locate import StoreBinary, locate_store_binary
 
 Ask = Callable[..., Awaitable[object]]
@@ -93,6 +93,39 @@ async def test_a_store_that_cannot_start_again_is_tried_until_it_can(
         assert not embedded.alive
         logs.unlink()
         (data_dir / "hidden").rename(logs)
+        await eventually(lambda: embedded.alive)
+    assert await ask(embedded, "PING") == b"PONG"
+
+
+async def test_a_store_that_ends_by_itself_is_quoted(embedded: EmbeddedStore, eventually: Eventually, ask: Ask) -> None:
+    with capture_logs() as logged:
+        with pytest.raises(OutcomeUnknown):
+            await ask(embedded, "SHUTDOWN")
+        await eventually(lambda: embedded.restarts == 1)
+    (died,) = (event for event in logged if event["event"] == "store_died")
+    assert died["ending"] == "exit status 0"
+    assert "ready to exit" in died["last_words"]
+
+
+async def test_a_start_on_a_full_disk_is_refused(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_process, "ROOM_BYTES_MIN", 2**62)
+    with pytest.raises(StoreDirectoryUnusable, match=r"its disk is full: \d+ bytes are left"):
+        await EmbeddedStore(data_dir).start()
+    monkeypatch.undo()
+    async with EmbeddedStore(data_dir):
+        pass
+
+
+async def test_a_store_that_died_is_not_started_again_before_there_is_room_on_its_disk(
+    embedded: EmbeddedStore, monkeypatch: pytest.MonkeyPatch, eventually: Eventually, ask: Ask
+) -> None:
+    assert embedded.pid is not None
+    monkeypatch.setattr(store_process, "ROOM_BYTES_MIN", 2**62)
+    with capture_logs() as logged:
+        os.kill(embedded.pid, signal.SIGKILL)
+        await eventually(lambda: any(event["event"] == "store_restart_failed" for event in logged))
+        assert not embedded.alive
+        monkeypatch.undo()
         await eventually(lambda: embedded.alive)
     assert await ask(embedded, "PING") == b"PONG"
 

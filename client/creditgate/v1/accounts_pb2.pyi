@@ -36,7 +36,7 @@ class _AccountStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Account
     ACCOUNT_STATUS_SUSPENDED: _AccountStatus.ValueType  # 2
     """Reserve and outbound Charge of it and of all below it are denied; everything else goes on."""
     ACCOUNT_STATUS_CLOSED: _AccountStatus.ValueType  # 3
-    """Ended for good. It cannot be set with UpdateAccount."""
+    """Ended for good, by CloseAccount. It cannot be set with UpdateAccount."""
 
 class AccountStatus(_AccountStatus, metaclass=_AccountStatusEnumTypeWrapper):
     """Whether an account may be used."""
@@ -48,7 +48,7 @@ ACCOUNT_STATUS_ACTIVE: AccountStatus.ValueType  # 1
 ACCOUNT_STATUS_SUSPENDED: AccountStatus.ValueType  # 2
 """Reserve and outbound Charge of it and of all below it are denied; everything else goes on."""
 ACCOUNT_STATUS_CLOSED: AccountStatus.ValueType  # 3
-"""Ended for good. It cannot be set with UpdateAccount."""
+"""Ended for good, by CloseAccount. It cannot be set with UpdateAccount."""
 Global___AccountStatus: _TypeAlias = AccountStatus  # noqa: Y015
 
 class _Funding:
@@ -127,6 +127,34 @@ LATE_COMMIT_REJECT: LateCommit.ValueType  # 2
 """It fails with FAILED_PRECONDITION `HOLD_EXPIRED`."""
 Global___LateCommit: _TypeAlias = LateCommit  # noqa: Y015
 
+class _Overage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _OverageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Overage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    OVERAGE_UNSPECIFIED: _Overage.ValueType  # 0
+    """Inherits from the account above; for a root it means ALLOW."""
+    OVERAGE_ALLOW: _Overage.ValueType  # 1
+    """All of it, into debt if need be: the message was sent."""
+    OVERAGE_CAP: _Overage.ValueType  # 2
+    """What the wallet and the limits in ENFORCE mode still have, overdraft included; the rest is the commit's `shortfall`."""
+    OVERAGE_REJECT: _Overage.ValueType  # 3
+    """Nothing: the commit fails with FAILED_PRECONDITION `OVERAGE_REJECTED`, and the hold stays as it is."""
+
+class Overage(_Overage, metaclass=_OverageEnumTypeWrapper):
+    """What a commit takes beyond what its hold holds."""
+
+OVERAGE_UNSPECIFIED: Overage.ValueType  # 0
+"""Inherits from the account above; for a root it means ALLOW."""
+OVERAGE_ALLOW: Overage.ValueType  # 1
+"""All of it, into debt if need be: the message was sent."""
+OVERAGE_CAP: Overage.ValueType  # 2
+"""What the wallet and the limits in ENFORCE mode still have, overdraft included; the rest is the commit's `shortfall`."""
+OVERAGE_REJECT: Overage.ValueType  # 3
+"""Nothing: the commit fails with FAILED_PRECONDITION `OVERAGE_REJECTED`, and the hold stays as it is."""
+Global___Overage: _TypeAlias = Overage  # noqa: Y015
+
 @_typing.final
 class Account(_message.Message):
     """An account and its settings."""
@@ -144,6 +172,7 @@ class Account(_message.Message):
     LATE_COMMIT_FIELD_NUMBER: _builtins.int
     RATE_CARD_ID_FIELD_NUMBER: _builtins.int
     LIMIT_COUNTS_INBOUND_FIELD_NUMBER: _builtins.int
+    OVERAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
@@ -153,7 +182,7 @@ class Account(_message.Message):
     display_name: _builtins.str
     """Name for people: at most 128 characters. Optional."""
     status: Global___AccountStatus.ValueType
-    """ACTIVE or SUSPENDED. Default ACTIVE."""
+    """ACTIVE or SUSPENDED; CLOSED only in answers. Default ACTIVE."""
     funding: Global___Funding.ValueType
     """Who pays for its usage. Default OWN for a root, PARENT for others. Not inherited."""
     enforcement: Global___Enforcement.ValueType
@@ -172,6 +201,8 @@ class Account(_message.Message):
     """The rate card that prices its usage. Empty: inherited; at a root, the default card."""
     limit_counts_inbound: _builtins.bool
     """Whether inbound usage counts against its limit. Default false."""
+    overage: Global___Overage.ValueType
+    """What commits take beyond what their holds hold. Unspecified: inherited."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was created. Set by the server."""
@@ -194,12 +225,13 @@ class Account(_message.Message):
         late_commit: Global___LateCommit.ValueType = ...,
         rate_card_id: _builtins.str = ...,
         limit_counts_inbound: _builtins.bool = ...,
+        overage: Global___Overage.ValueType = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_floor", b"_floor", "_inbound_overdraft_limit", b"_inbound_overdraft_limit", "create_time", b"create_time", "floor", b"floor", "inbound_overdraft_limit", b"inbound_overdraft_limit", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_floor", b"_floor", "_inbound_overdraft_limit", b"_inbound_overdraft_limit", "account_id", b"account_id", "create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "floor", b"floor", "funding", b"funding", "inbound_overdraft_limit", b"inbound_overdraft_limit", "late_commit", b"late_commit", "limit_counts_inbound", b"limit_counts_inbound", "overdraft_limit", b"overdraft_limit", "rate_card_id", b"rate_card_id", "status", b"status", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_floor", b"_floor", "_inbound_overdraft_limit", b"_inbound_overdraft_limit", "account_id", b"account_id", "create_time", b"create_time", "display_name", b"display_name", "enforcement", b"enforcement", "floor", b"floor", "funding", b"funding", "inbound_overdraft_limit", b"inbound_overdraft_limit", "late_commit", b"late_commit", "limit_counts_inbound", b"limit_counts_inbound", "overage", b"overage", "overdraft_limit", b"overdraft_limit", "rate_card_id", b"rate_card_id", "status", b"status", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__floor: _TypeAlias = _typing.Literal["floor"]  # noqa: Y015
     _WhichOneofArgType__floor: _TypeAlias = _typing.Literal["_floor", b"_floor"]  # noqa: Y015
@@ -325,7 +357,7 @@ class UpdateAccountRequest(_message.Message):
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
         """Which fields to change. Required, at least one of `display_name`, `status`, `funding`, `enforcement`,
-        `overdraft_limit`, `inbound_overdraft_limit`, `floor`, `late_commit`, `rate_card_id` and
+        `overdraft_limit`, `inbound_overdraft_limit`, `floor`, `late_commit`, `overage`, `rate_card_id` and
         `limit_counts_inbound`. A field that is named here and unset in `account` goes back to its default.
         """
 
@@ -366,6 +398,70 @@ class UpdateAccountResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAccountResponse: _TypeAlias = UpdateAccountResponse  # noqa: Y015
+
+@_typing.final
+class CloseAccountRequest(_message.Message):
+    """Request of `AccountService.CloseAccount`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """The account: without open reservations, and without accounts below it that are not CLOSED. Required."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAccountRequest: _TypeAlias = CloseAccountRequest  # noqa: Y015
+
+@_typing.final
+class CloseAccountResponse(_message.Message):
+    """Response of `AccountService.CloseAccount`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    WRITTEN_OFF_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    revoked: _builtins.int
+    """Credits that remained in its wallet and its limit, and were revoked."""
+    written_off: _builtins.int
+    """Debt that was written off."""
+    replayed: _builtins.bool
+    """It had been closed before: nothing was revoked or written off again."""
+    @_builtins.property
+    def account(self) -> Global___Account:
+        """The account afterwards."""
+
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """Its balance afterwards."""
+
+    def __init__(
+        self,
+        *,
+        account: Global___Account | None = ...,
+        revoked: _builtins.int = ...,
+        written_off: _builtins.int = ...,
+        balance: _balance_pb2.Balance | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balance", b"balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "balance", b"balance", "replayed", b"replayed", "revoked", b"revoked", "written_off", b"written_off"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseAccountResponse: _TypeAlias = CloseAccountResponse  # noqa: Y015
 
 @_typing.final
 class ListAccountsRequest(_message.Message):

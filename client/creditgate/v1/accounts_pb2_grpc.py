@@ -59,6 +59,11 @@ class AccountServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_accounts__pb2.ListAccountsRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_accounts__pb2.ListAccountsResponse.FromString,
                 _registered_method=True)
+        self.CloseAccount = channel.unary_unary(
+                '/creditgate.v1.AccountService/CloseAccount',
+                request_serializer=creditgate_dot_v1_dot_accounts__pb2.CloseAccountRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_accounts__pb2.CloseAccountResponse.FromString,
+                _registered_method=True)
         self.GetBalance = channel.unary_unary(
                 '/creditgate.v1.AccountService/GetBalance',
                 request_serializer=creditgate_dot_v1_dot_accounts__pb2.GetBalanceRequest.SerializeToString,
@@ -77,8 +82,8 @@ class AccountServiceServicer(object):
     def CreateAccount(self, request, context):
         """Creates an account below an existing one, or a root. An id is never reused. Idempotent by `account_id`:
         the same settings again answer the existing account, other settings fail with ALREADY_EXISTS
-        `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and
-        RESOURCE_EXHAUSTED `STORE_FULL`.
+        `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`),
+        FAILED_PRECONDITION `ACCOUNT_CLOSED` (it, or one above it) and RESOURCE_EXHAUSTED `STORE_FULL`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,7 +99,8 @@ class AccountServiceServicer(object):
     def UpdateAccount(self, request, context):
         """Changes the settings that the mask names, and no others. Open holds settle as they were drawn, whatever
         the mode is by then. Idempotent: the same update again changes nothing. Also fails with NOT_FOUND
-        (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`), FAILED_PRECONDITION `ACCOUNT_CLOSED` and RESOURCE_EXHAUSTED
+        `STORE_FULL`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,6 +109,15 @@ class AccountServiceServicer(object):
     def ListAccounts(self, request, context):
         """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
         `ACCOUNT_NOT_FOUND` for an unknown parent.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseAccount(self, request, context):
+        """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
+        its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
+        fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,6 +153,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.ListAccounts,
                     request_deserializer=creditgate_dot_v1_dot_accounts__pb2.ListAccountsRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_accounts__pb2.ListAccountsResponse.SerializeToString,
+            ),
+            'CloseAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseAccount,
+                    request_deserializer=creditgate_dot_v1_dot_accounts__pb2.CloseAccountRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_accounts__pb2.CloseAccountResponse.SerializeToString,
             ),
             'GetBalance': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBalance,
@@ -258,6 +278,33 @@ class AccountService(object):
             '/creditgate.v1.AccountService/ListAccounts',
             creditgate_dot_v1_dot_accounts__pb2.ListAccountsRequest.SerializeToString,
             creditgate_dot_v1_dot_accounts__pb2.ListAccountsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AccountService/CloseAccount',
+            creditgate_dot_v1_dot_accounts__pb2.CloseAccountRequest.SerializeToString,
+            creditgate_dot_v1_dot_accounts__pb2.CloseAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,

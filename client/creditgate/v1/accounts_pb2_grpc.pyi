@@ -41,19 +41,25 @@ class AccountServiceStub:
     CreateAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CreateAccountRequest, _accounts_pb2.CreateAccountResponse]
     """Creates an account below an existing one, or a root. An id is never reused. Idempotent by `account_id`:
     the same settings again answer the existing account, other settings fail with ALREADY_EXISTS
-    `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and
-    RESOURCE_EXHAUSTED `STORE_FULL`.
+    `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`),
+    FAILED_PRECONDITION `ACCOUNT_CLOSED` (it, or one above it) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     GetAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]
     """Reads an account's settings. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`."""
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.UpdateAccountRequest, _accounts_pb2.UpdateAccountResponse]
     """Changes the settings that the mask names, and no others. Open holds settle as they were drawn, whatever
     the mode is by then. Idempotent: the same update again changes nothing. Also fails with NOT_FOUND
-    (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`), FAILED_PRECONDITION `ACCOUNT_CLOSED` and RESOURCE_EXHAUSTED
+    `STORE_FULL`.
     """
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]
     """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
     `ACCOUNT_NOT_FOUND` for an unknown parent.
+    """
+    CloseAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CloseAccountRequest, _accounts_pb2.CloseAccountResponse]
+    """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
+    its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
+    fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
     """
     GetBalance: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -73,19 +79,25 @@ class AccountServiceAsyncStub(AccountServiceStub):
     CreateAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CreateAccountRequest, _accounts_pb2.CreateAccountResponse]  # type: ignore[assignment]
     """Creates an account below an existing one, or a root. An id is never reused. Idempotent by `account_id`:
     the same settings again answer the existing account, other settings fail with ALREADY_EXISTS
-    `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and
-    RESOURCE_EXHAUSTED `STORE_FULL`.
+    `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`),
+    FAILED_PRECONDITION `ACCOUNT_CLOSED` (it, or one above it) and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     GetAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetAccountRequest, _accounts_pb2.GetAccountResponse]  # type: ignore[assignment]
     """Reads an account's settings. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`."""
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.UpdateAccountRequest, _accounts_pb2.UpdateAccountResponse]  # type: ignore[assignment]
     """Changes the settings that the mask names, and no others. Open holds settle as they were drawn, whatever
     the mode is by then. Idempotent: the same update again changes nothing. Also fails with NOT_FOUND
-    (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`), FAILED_PRECONDITION `ACCOUNT_CLOSED` and RESOURCE_EXHAUSTED
+    `STORE_FULL`.
     """
     ListAccounts: _aio.UnaryUnaryMultiCallable[_accounts_pb2.ListAccountsRequest, _accounts_pb2.ListAccountsResponse]  # type: ignore[assignment]
     """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
     `ACCOUNT_NOT_FOUND` for an unknown parent.
+    """
+    CloseAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CloseAccountRequest, _accounts_pb2.CloseAccountResponse]  # type: ignore[assignment]
+    """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
+    its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
+    fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
     """
     GetBalance: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -108,8 +120,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_accounts_pb2.CreateAccountResponse, _abc.Awaitable[_accounts_pb2.CreateAccountResponse]]:
         """Creates an account below an existing one, or a root. An id is never reused. Idempotent by `account_id`:
         the same settings again answer the existing account, other settings fail with ALREADY_EXISTS
-        `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and
-        RESOURCE_EXHAUSTED `STORE_FULL`.
+        `ACCOUNT_ALREADY_EXISTS`. Also fails with NOT_FOUND (`PARENT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`),
+        FAILED_PRECONDITION `ACCOUNT_CLOSED` (it, or one above it) and RESOURCE_EXHAUSTED `STORE_FULL`.
         """
 
     @_abc_1.abstractmethod
@@ -128,7 +140,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_accounts_pb2.UpdateAccountResponse, _abc.Awaitable[_accounts_pb2.UpdateAccountResponse]]:
         """Changes the settings that the mask names, and no others. Open holds settle as they were drawn, whatever
         the mode is by then. Idempotent: the same update again changes nothing. Also fails with NOT_FOUND
-        (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        (`ACCOUNT_NOT_FOUND`, `RATE_CARD_NOT_FOUND`), FAILED_PRECONDITION `ACCOUNT_CLOSED` and RESOURCE_EXHAUSTED
+        `STORE_FULL`.
         """
 
     @_abc_1.abstractmethod
@@ -139,6 +152,17 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_accounts_pb2.ListAccountsResponse, _abc.Awaitable[_accounts_pb2.ListAccountsResponse]]:
         """Lists the accounts below one, or all there are, each with its balance, ordered by id. Also fails with NOT_FOUND
         `ACCOUNT_NOT_FOUND` for an unknown parent.
+        """
+
+    @_abc_1.abstractmethod
+    def CloseAccount(
+        self,
+        request: _accounts_pb2.CloseAccountRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_accounts_pb2.CloseAccountResponse, _abc.Awaitable[_accounts_pb2.CloseAccountResponse]]:
+        """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
+        its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
+        fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
         """
 
     @_abc_1.abstractmethod

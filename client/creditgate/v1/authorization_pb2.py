@@ -24,13 +24,16 @@ _sym_db = _symbol_database.Default()
 
 from creditgate.v1 import balance_pb2 as creditgate_dot_v1_dot_balance__pb2
 from creditgate.v1 import decision_pb2 as creditgate_dot_v1_dot_decision__pb2
+from creditgate.v1 import error_reason_pb2 as creditgate_dot_v1_dot_error__reason__pb2
+from creditgate.v1 import explain_pb2 as creditgate_dot_v1_dot_explain__pb2
+from creditgate.v1 import refund_pb2 as creditgate_dot_v1_dot_refund__pb2
 from creditgate.v1 import reservation_pb2 as creditgate_dot_v1_dot_reservation__pb2
 from creditgate.v1 import usage_pb2 as creditgate_dot_v1_dot_usage__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!creditgate/v1/authorization.proto\x12\rcreditgate.v1\x1a\x1b\x63reditgate/v1/balance.proto\x1a\x1c\x63reditgate/v1/decision.proto\x1a\x1f\x63reditgate/v1/reservation.proto\x1a\x19\x63reditgate/v1/usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"G\n\x0cQuoteRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12#\n\x05usage\x18\x02 \x01(\x0b\x32\x14.creditgate.v1.Usage\"\xad\x01\n\rQuoteResponse\x12!\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12\'\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Balance\"\xd4\x01\n\x0eReserveRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.Usage\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rallow_partial\x18\x05 \x01(\x08\x12\x32\n\rexpiry_action\x18\x06 \x01(\x0e\x32\x1b.creditgate.v1.ExpiryAction\"\xe7\x02\n\x0fReserveResponse\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x05 \x01(\x03\x12\x1a\n\x12recipients_granted\x18\x06 \x01(\x05\x12!\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12\'\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\n \x01(\x08\"\xe8\x01\n\rCommitRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12%\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.UsageH\x00\x12\x11\n\x07\x63redits\x18\x04 \x01(\x03H\x00\x12\x38\n\x06labels\x18\x07 \x03(\x0b\x32(.creditgate.v1.CommitRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x61\x63tual\"\xe3\x01\n\x0e\x43ommitResponse\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03\x12\x10\n\x08restored\x18\x03 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x04 \x01(\x03\x12\x0f\n\x07overage\x18\x05 \x01(\x03\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\t \x01(\x08\x12\x0c\n\x04late\x18\n \x01(\x08\"L\n\x0eReleaseRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb4\x01\n\x0fReleaseResponse\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x10\n\x08restored\x18\x02 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x04 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x06 \x01(\x08\"[\n\rChargeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tcharge_id\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.Usage\"\xe4\x01\n\x0e\x43hargeResponse\x12\x11\n\tcharge_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12\x0f\n\x07\x63redits\x18\x04 \x01(\x03\x12!\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12\'\n\x07\x62\x61lance\x18\x06 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"C\n\x15GetReservationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\"I\n\x16GetReservationResponse\x12/\n\x0breservation\x18\x01 \x01(\x0b\x32\x1a.creditgate.v1.Reservation\"q\n\x17ListReservationsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1b\n\x13include_descendants\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x18ListReservationsResponse\x12\x30\n\x0creservations\x18\x01 \x03(\x0b\x32\x1a.creditgate.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc0\x04\n\x14\x41uthorizationService\x12\x42\n\x05Quote\x12\x1b.creditgate.v1.QuoteRequest\x1a\x1c.creditgate.v1.QuoteResponse\x12H\n\x07Reserve\x12\x1d.creditgate.v1.ReserveRequest\x1a\x1e.creditgate.v1.ReserveResponse\x12\x45\n\x06\x43ommit\x12\x1c.creditgate.v1.CommitRequest\x1a\x1d.creditgate.v1.CommitResponse\x12H\n\x07Release\x12\x1d.creditgate.v1.ReleaseRequest\x1a\x1e.creditgate.v1.ReleaseResponse\x12\x45\n\x06\x43harge\x12\x1c.creditgate.v1.ChargeRequest\x1a\x1d.creditgate.v1.ChargeResponse\x12]\n\x0eGetReservation\x12$.creditgate.v1.GetReservationRequest\x1a%.creditgate.v1.GetReservationResponse\x12\x63\n\x10ListReservations\x12&.creditgate.v1.ListReservationsRequest\x1a\'.creditgate.v1.ListReservationsResponseB1\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!creditgate/v1/authorization.proto\x12\rcreditgate.v1\x1a\x1b\x63reditgate/v1/balance.proto\x1a\x1c\x63reditgate/v1/decision.proto\x1a creditgate/v1/error_reason.proto\x1a\x1b\x63reditgate/v1/explain.proto\x1a\x1a\x63reditgate/v1/refund.proto\x1a\x1f\x63reditgate/v1/reservation.proto\x1a\x19\x63reditgate/v1/usage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"G\n\x0cQuoteRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12#\n\x05usage\x18\x02 \x01(\x0b\x32\x14.creditgate.v1.Usage\"\xad\x01\n\rQuoteResponse\x12!\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12\'\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Balance\"\xd4\x01\n\x0eReserveRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.Usage\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rallow_partial\x18\x05 \x01(\x08\x12\x32\n\rexpiry_action\x18\x06 \x01(\x0e\x32\x1b.creditgate.v1.ExpiryAction\"\xe7\x02\n\x0fReserveResponse\x12\x16\n\x0ereservation_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x05 \x01(\x03\x12\x1a\n\x12recipients_granted\x18\x06 \x01(\x05\x12!\n\x04\x63ost\x18\x07 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12\'\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08replayed\x18\n \x01(\x08\"\x8e\x02\n\rCommitRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12%\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.UsageH\x00\x12\x11\n\x07\x63redits\x18\x04 \x01(\x03H\x00\x12\x11\n\tkeep_open\x18\x05 \x01(\x08\x12\x11\n\tcommit_id\x18\x06 \x01(\t\x12\x38\n\x06labels\x18\x07 \x03(\x0b\x32(.creditgate.v1.CommitRequest.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06\x61\x63tual\"\xf6\x01\n\x0e\x43ommitResponse\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03\x12\x10\n\x08restored\x18\x03 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x04 \x01(\x03\x12\x0f\n\x07overage\x18\x05 \x01(\x03\x12\x11\n\tshortfall\x18\x06 \x01(\x03\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x07 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x08 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\t \x01(\x08\x12\x0c\n\x04late\x18\n \x01(\x08\"L\n\x0eReleaseRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\xb4\x01\n\x0fReleaseResponse\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x10\n\x08restored\x18\x02 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x03 \x01(\x03\x12\x13\n\x0b\x64\x65\x62t_repaid\x18\x04 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x06 \x01(\x08\"c\n\rExtendRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\x12&\n\x03ttl\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"A\n\x0e\x45xtendResponse\x12/\n\x0b\x65xpire_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x8b\x01\n\rChargeRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x11\n\tcharge_id\x18\x02 \x01(\t\x12#\n\x05usage\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.Usage\x12.\n\nevent_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe4\x01\n\x0e\x43hargeResponse\x12\x11\n\tcharge_id\x18\x01 \x01(\t\x12)\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0e\x32\x17.creditgate.v1.Decision\x12%\n\x06\x64\x65nial\x18\x03 \x01(\x0b\x32\x15.creditgate.v1.Denial\x12\x0f\n\x07\x63redits\x18\x04 \x01(\x03\x12!\n\x04\x63ost\x18\x05 \x01(\x0b\x32\x13.creditgate.v1.Cost\x12\'\n\x07\x62\x61lance\x18\x06 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x07 \x01(\x08\"C\n\x15GetReservationRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x16\n\x0ereservation_id\x18\x02 \x01(\t\"I\n\x16GetReservationResponse\x12/\n\x0breservation\x18\x01 \x01(\x0b\x32\x1a.creditgate.v1.Reservation\"q\n\x17ListReservationsRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1b\n\x13include_descendants\x18\x02 \x01(\x08\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"e\n\x18ListReservationsResponse\x12\x30\n\x0creservations\x18\x01 \x03(\x0b\x32\x1a.creditgate.v1.Reservation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf7\x02\n\tOperation\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12,\n\x05quote\x18\x02 \x01(\x0b\x32\x1b.creditgate.v1.QuoteRequestH\x00\x12\x30\n\x07reserve\x18\x03 \x01(\x0b\x32\x1d.creditgate.v1.ReserveRequestH\x00\x12.\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1c.creditgate.v1.CommitRequestH\x00\x12\x30\n\x07release\x18\x05 \x01(\x0b\x32\x1d.creditgate.v1.ReleaseRequestH\x00\x12.\n\x06\x65xtend\x18\x06 \x01(\x0b\x32\x1c.creditgate.v1.ExtendRequestH\x00\x12.\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x1c.creditgate.v1.ChargeRequestH\x00\x12.\n\x06refund\x18\x08 \x01(\x0b\x32\x1c.creditgate.v1.RefundRequestH\x00\x42\x0b\n\toperation\"\x9f\x03\n\x06Result\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12-\n\x05quote\x18\x02 \x01(\x0b\x32\x1c.creditgate.v1.QuoteResponseH\x00\x12\x31\n\x07reserve\x18\x03 \x01(\x0b\x32\x1e.creditgate.v1.ReserveResponseH\x00\x12/\n\x06\x63ommit\x18\x04 \x01(\x0b\x32\x1d.creditgate.v1.CommitResponseH\x00\x12\x31\n\x07release\x18\x05 \x01(\x0b\x32\x1e.creditgate.v1.ReleaseResponseH\x00\x12/\n\x06\x65xtend\x18\x06 \x01(\x0b\x32\x1d.creditgate.v1.ExtendResponseH\x00\x12/\n\x06\x63harge\x18\x07 \x01(\x0b\x32\x1d.creditgate.v1.ChargeResponseH\x00\x12/\n\x06refund\x18\x08 \x01(\x0b\x32\x1d.creditgate.v1.RefundResponseH\x00\x12%\n\x05\x65rror\x18\t \x01(\x0b\x32\x14.creditgate.v1.ErrorH\x00\x42\x08\n\x06result\"L\n\x0c\x42\x61tchRequest\x12,\n\noperations\x18\x01 \x03(\x0b\x32\x18.creditgate.v1.Operation\x12\x0e\n\x06\x61tomic\x18\x02 \x01(\x08\"7\n\rBatchResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.creditgate.v1.Result\"O\n\rStreamRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12,\n\noperations\x18\x02 \x03(\x0b\x32\x18.creditgate.v1.Operation\"o\n\x0eStreamResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12&\n\x07results\x18\x02 \x03(\x0b\x32\x15.creditgate.v1.Result\x12#\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x14.creditgate.v1.Error2\xa7\x07\n\x14\x41uthorizationService\x12\x42\n\x05Quote\x12\x1b.creditgate.v1.QuoteRequest\x1a\x1c.creditgate.v1.QuoteResponse\x12H\n\x07Reserve\x12\x1d.creditgate.v1.ReserveRequest\x1a\x1e.creditgate.v1.ReserveResponse\x12\x45\n\x06\x43ommit\x12\x1c.creditgate.v1.CommitRequest\x1a\x1d.creditgate.v1.CommitResponse\x12H\n\x07Release\x12\x1d.creditgate.v1.ReleaseRequest\x1a\x1e.creditgate.v1.ReleaseResponse\x12\x45\n\x06\x45xtend\x12\x1c.creditgate.v1.ExtendRequest\x1a\x1d.creditgate.v1.ExtendResponse\x12\x45\n\x06\x43harge\x12\x1c.creditgate.v1.ChargeRequest\x1a\x1d.creditgate.v1.ChargeResponse\x12\x45\n\x06Refund\x12\x1c.creditgate.v1.RefundRequest\x1a\x1d.creditgate.v1.RefundResponse\x12\x42\n\x05\x42\x61tch\x12\x1b.creditgate.v1.BatchRequest\x1a\x1c.creditgate.v1.BatchResponse\x12I\n\x06Stream\x12\x1c.creditgate.v1.StreamRequest\x1a\x1d.creditgate.v1.StreamResponse(\x01\x30\x01\x12H\n\x07\x45xplain\x12\x1d.creditgate.v1.ExplainRequest\x1a\x1e.creditgate.v1.ExplainResponse\x12]\n\x0eGetReservation\x12$.creditgate.v1.GetReservationRequest\x1a%.creditgate.v1.GetReservationResponse\x12\x63\n\x10ListReservations\x12&.creditgate.v1.ListReservationsRequest\x1a\'.creditgate.v1.ListReservationsResponseB1\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,36 +43,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021com.creditgate.v1P\001Z\032creditgate/v1;creditgatev1'
   _globals['_COMMITREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_COMMITREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_QUOTEREQUEST']._serialized_start=236
-  _globals['_QUOTEREQUEST']._serialized_end=307
-  _globals['_QUOTERESPONSE']._serialized_start=310
-  _globals['_QUOTERESPONSE']._serialized_end=483
-  _globals['_RESERVEREQUEST']._serialized_start=486
-  _globals['_RESERVEREQUEST']._serialized_end=698
-  _globals['_RESERVERESPONSE']._serialized_start=701
-  _globals['_RESERVERESPONSE']._serialized_end=1060
-  _globals['_COMMITREQUEST']._serialized_start=1063
-  _globals['_COMMITREQUEST']._serialized_end=1295
-  _globals['_COMMITREQUEST_LABELSENTRY']._serialized_start=1240
-  _globals['_COMMITREQUEST_LABELSENTRY']._serialized_end=1285
-  _globals['_COMMITRESPONSE']._serialized_start=1298
-  _globals['_COMMITRESPONSE']._serialized_end=1525
-  _globals['_RELEASEREQUEST']._serialized_start=1527
-  _globals['_RELEASEREQUEST']._serialized_end=1603
-  _globals['_RELEASERESPONSE']._serialized_start=1606
-  _globals['_RELEASERESPONSE']._serialized_end=1786
-  _globals['_CHARGEREQUEST']._serialized_start=1788
-  _globals['_CHARGEREQUEST']._serialized_end=1879
-  _globals['_CHARGERESPONSE']._serialized_start=1882
-  _globals['_CHARGERESPONSE']._serialized_end=2110
-  _globals['_GETRESERVATIONREQUEST']._serialized_start=2112
-  _globals['_GETRESERVATIONREQUEST']._serialized_end=2179
-  _globals['_GETRESERVATIONRESPONSE']._serialized_start=2181
-  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2254
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2256
-  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2369
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2371
-  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2472
-  _globals['_AUTHORIZATIONSERVICE']._serialized_start=2475
-  _globals['_AUTHORIZATIONSERVICE']._serialized_end=3051
+  _globals['_QUOTEREQUEST']._serialized_start=327
+  _globals['_QUOTEREQUEST']._serialized_end=398
+  _globals['_QUOTERESPONSE']._serialized_start=401
+  _globals['_QUOTERESPONSE']._serialized_end=574
+  _globals['_RESERVEREQUEST']._serialized_start=577
+  _globals['_RESERVEREQUEST']._serialized_end=789
+  _globals['_RESERVERESPONSE']._serialized_start=792
+  _globals['_RESERVERESPONSE']._serialized_end=1151
+  _globals['_COMMITREQUEST']._serialized_start=1154
+  _globals['_COMMITREQUEST']._serialized_end=1424
+  _globals['_COMMITREQUEST_LABELSENTRY']._serialized_start=1369
+  _globals['_COMMITREQUEST_LABELSENTRY']._serialized_end=1414
+  _globals['_COMMITRESPONSE']._serialized_start=1427
+  _globals['_COMMITRESPONSE']._serialized_end=1673
+  _globals['_RELEASEREQUEST']._serialized_start=1675
+  _globals['_RELEASEREQUEST']._serialized_end=1751
+  _globals['_RELEASERESPONSE']._serialized_start=1754
+  _globals['_RELEASERESPONSE']._serialized_end=1934
+  _globals['_EXTENDREQUEST']._serialized_start=1936
+  _globals['_EXTENDREQUEST']._serialized_end=2035
+  _globals['_EXTENDRESPONSE']._serialized_start=2037
+  _globals['_EXTENDRESPONSE']._serialized_end=2102
+  _globals['_CHARGEREQUEST']._serialized_start=2105
+  _globals['_CHARGEREQUEST']._serialized_end=2244
+  _globals['_CHARGERESPONSE']._serialized_start=2247
+  _globals['_CHARGERESPONSE']._serialized_end=2475
+  _globals['_GETRESERVATIONREQUEST']._serialized_start=2477
+  _globals['_GETRESERVATIONREQUEST']._serialized_end=2544
+  _globals['_GETRESERVATIONRESPONSE']._serialized_start=2546
+  _globals['_GETRESERVATIONRESPONSE']._serialized_end=2619
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_start=2621
+  _globals['_LISTRESERVATIONSREQUEST']._serialized_end=2734
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_start=2736
+  _globals['_LISTRESERVATIONSRESPONSE']._serialized_end=2837
+  _globals['_OPERATION']._serialized_start=2840
+  _globals['_OPERATION']._serialized_end=3215
+  _globals['_RESULT']._serialized_start=3218
+  _globals['_RESULT']._serialized_end=3633
+  _globals['_BATCHREQUEST']._serialized_start=3635
+  _globals['_BATCHREQUEST']._serialized_end=3711
+  _globals['_BATCHRESPONSE']._serialized_start=3713
+  _globals['_BATCHRESPONSE']._serialized_end=3768
+  _globals['_STREAMREQUEST']._serialized_start=3770
+  _globals['_STREAMREQUEST']._serialized_end=3849
+  _globals['_STREAMRESPONSE']._serialized_start=3851
+  _globals['_STREAMRESPONSE']._serialized_end=3962
+  _globals['_AUTHORIZATIONSERVICE']._serialized_start=3965
+  _globals['_AUTHORIZATIONSERVICE']._serialized_end=4900
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,8 @@ isort:skip_file
 from collections import abc as _abc
 from creditgate.v1 import balance_pb2 as _balance_pb2
 from creditgate.v1 import decision_pb2 as _decision_pb2
+from creditgate.v1 import error_reason_pb2 as _error_reason_pb2
+from creditgate.v1 import refund_pb2 as _refund_pb2
 from creditgate.v1 import reservation_pb2 as _reservation_pb2
 from creditgate.v1 import usage_pb2 as _usage_pb2
 from google.protobuf import descriptor as _descriptor
@@ -237,6 +239,8 @@ class CommitRequest(_message.Message):
     RESERVATION_ID_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     CREDITS_FIELD_NUMBER: _builtins.int
+    KEEP_OPEN_FIELD_NUMBER: _builtins.int
+    COMMIT_ID_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account of the reservation. Required."""
@@ -244,6 +248,12 @@ class CommitRequest(_message.Message):
     """The reservation's id. Required."""
     credits: _builtins.int
     """Credits really used: 0 to 10^12."""
+    keep_open: _builtins.bool
+    """Capture this and keep the rest held, for further commits; the hold's expiry stays. Needs a `commit_id`."""
+    commit_id: _builtins.str
+    """The caller's id of this capture, 1 to 128 printable ASCII characters, unique within the reservation and remembered
+    for 48 hours, or as long as that is. Required with `keep_open`; refused without it, for a reservation has one final commit.
+    """
     @_builtins.property
     def usage(self) -> _usage_pb2.Usage:
         """The usage as it was: it may differ from the reserved one in its size and number of recipients only (either unset:
@@ -263,11 +273,13 @@ class CommitRequest(_message.Message):
         reservation_id: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
         credits: _builtins.int = ...,
+        keep_open: _builtins.bool = ...,
+        commit_id: _builtins.str = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actual", b"actual", "credits", b"credits", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actual", b"actual", "credits", b"credits", "labels", b"labels", "reservation_id", b"reservation_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actual", b"actual", "commit_id", b"commit_id", "credits", b"credits", "keep_open", b"keep_open", "labels", b"labels", "reservation_id", b"reservation_id", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_actual: _TypeAlias = _typing.Literal["usage", "credits"]  # noqa: Y015
     _WhichOneofArgType_actual: _TypeAlias = _typing.Literal["actual", b"actual"]  # noqa: Y015
@@ -286,27 +298,34 @@ class CommitResponse(_message.Message):
     RESTORED_FIELD_NUMBER: _builtins.int
     EXPIRED_FIELD_NUMBER: _builtins.int
     OVERAGE_FIELD_NUMBER: _builtins.int
+    SHORTFALL_FIELD_NUMBER: _builtins.int
     DEBT_REPAID_FIELD_NUMBER: _builtins.int
     BALANCE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     LATE_FIELD_NUMBER: _builtins.int
     state: _reservation_pb2.ReservationState.ValueType
-    """The reservation's state: COMMITTED, or EXPIRED where its expiry had captured the same credits before."""
+    """The reservation's state now: COMMITTED; with `keep_open` PENDING, or EXPIRED where it had expired before; in a replay
+    what it has become since.
+    """
     credits: _builtins.int
-    """Credits captured."""
+    """Credits captured by this call, `overage` included; 0 where its expiry had captured them before."""
     restored: _builtins.int
     """Credits that were held, were not used, and went back to live grants."""
     expired: _builtins.int
     """Credits that were held and not used, but whose grant has ended: they are gone."""
     overage: _builtins.int
     """Credits captured beyond what was held."""
+    shortfall: _builtins.int
+    """Credits that were used and could not be taken: what the `overage` policy CAP left out, or what a late report says
+    beyond what the hold's expiry captured.
+    """
     debt_repaid: _builtins.int
     """Debt that the credits which went back repaid at once."""
     replayed: _builtins.bool
     """This commit had been made before: nothing was taken again."""
     late: _builtins.bool
-    """The hold had expired and was given back before this commit, which took the credits anew at the frozen
-    price.
+    """The hold had expired before this commit: one that was given back is taken anew at the frozen price; of one that
+    was captured nothing more is taken, and a final commit gives back what was not used.
     """
     @_builtins.property
     def balance(self) -> _balance_pb2.Balance:
@@ -320,6 +339,7 @@ class CommitResponse(_message.Message):
         restored: _builtins.int = ...,
         expired: _builtins.int = ...,
         overage: _builtins.int = ...,
+        shortfall: _builtins.int = ...,
         debt_repaid: _builtins.int = ...,
         balance: _balance_pb2.Balance | None = ...,
         replayed: _builtins.bool = ...,
@@ -327,7 +347,7 @@ class CommitResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "credits", b"credits", "debt_repaid", b"debt_repaid", "expired", b"expired", "late", b"late", "overage", b"overage", "replayed", b"replayed", "restored", b"restored", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "credits", b"credits", "debt_repaid", b"debt_repaid", "expired", b"expired", "late", b"late", "overage", b"overage", "replayed", b"replayed", "restored", b"restored", "shortfall", b"shortfall", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -408,6 +428,62 @@ class ReleaseResponse(_message.Message):
 Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
 
 @_typing.final
+class ExtendRequest(_message.Message):
+    """Request of `AuthorizationService.Extend`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    RESERVATION_ID_FIELD_NUMBER: _builtins.int
+    TTL_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Account of the reservation. Required."""
+    reservation_id: _builtins.str
+    """The reservation's id. Required."""
+    @_builtins.property
+    def ttl(self) -> _duration_pb2.Duration:
+        """How long to hold the credits from now on: 1 second to 7 days. Required."""
+
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        reservation_id: _builtins.str = ...,
+        ttl: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ttl", b"ttl"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reservation_id", b"reservation_id", "ttl", b"ttl"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendRequest: _TypeAlias = ExtendRequest  # noqa: Y015
+
+@_typing.final
+class ExtendResponse(_message.Message):
+    """Response of `AuthorizationService.Extend`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """When the hold expires now: as asked, or when it did before if that is later, at the latest 7 days after its creation."""
+
+    def __init__(
+        self,
+        *,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendResponse: _TypeAlias = ExtendResponse  # noqa: Y015
+
+@_typing.final
 class ChargeRequest(_message.Message):
     """Request of `AuthorizationService.Charge`."""
 
@@ -416,6 +492,7 @@ class ChargeRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     CHARGE_ID_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    EVENT_TIME_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account to charge. Required."""
     charge_id: _builtins.str
@@ -426,16 +503,23 @@ class ChargeRequest(_message.Message):
     def usage(self) -> _usage_pb2.Usage:
         """What was used. Required, and so is its direction."""
 
+    @_builtins.property
+    def event_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was used. Optional; one more than 48 hours ago, for which charges are remembered, is refused with
+        `ID_TOO_OLD` unless the id is known, lest a late duplicate be paid twice.
+        """
+
     def __init__(
         self,
         *,
         account_id: _builtins.str = ...,
         charge_id: _builtins.str = ...,
         usage: _usage_pb2.Usage | None = ...,
+        event_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event_time", b"event_time", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "charge_id", b"charge_id", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "charge_id", b"charge_id", "event_time", b"event_time", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -604,3 +688,259 @@ class ListReservationsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListReservationsResponse: _TypeAlias = ListReservationsResponse  # noqa: Y015
+
+@_typing.final
+class Operation(_message.Message):
+    """One operation of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    RESERVE_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    EXTEND_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """The caller's mark, at most 128 characters, which the result repeats. Optional; need not be unique."""
+    @_builtins.property
+    def quote(self) -> Global___QuoteRequest:
+        """Says what a usage costs. Not in an atomic batch."""
+
+    @_builtins.property
+    def reserve(self) -> Global___ReserveRequest:
+        """Holds credits. In an atomic batch its `reservation_id` is required."""
+
+    @_builtins.property
+    def commit(self) -> Global___CommitRequest:
+        """Captures what was used of a hold."""
+
+    @_builtins.property
+    def release(self) -> Global___ReleaseRequest:
+        """Gives a hold back."""
+
+    @_builtins.property
+    def extend(self) -> Global___ExtendRequest:
+        """Lets a hold expire later."""
+
+    @_builtins.property
+    def charge(self) -> Global___ChargeRequest:
+        """Takes credits in one step."""
+
+    @_builtins.property
+    def refund(self) -> _refund_pb2.RefundRequest:
+        """Gives back what was captured."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        quote: Global___QuoteRequest | None = ...,
+        reserve: Global___ReserveRequest | None = ...,
+        commit: Global___CommitRequest | None = ...,
+        release: Global___ReleaseRequest | None = ...,
+        extend: Global___ExtendRequest | None = ...,
+        charge: Global___ChargeRequest | None = ...,
+        refund: _refund_pb2.RefundRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "commit", b"commit", "extend", b"extend", "operation", b"operation", "quote", b"quote", "refund", b"refund", "release", b"release", "reserve", b"reserve"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "commit", b"commit", "extend", b"extend", "operation", b"operation", "quote", b"quote", "refund", b"refund", "release", b"release", "reserve", b"reserve", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_operation: _TypeAlias = _typing.Literal["quote", "reserve", "commit", "release", "extend", "charge", "refund"]  # noqa: Y015
+    _WhichOneofArgType_operation: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_operation) -> _WhichOneofReturnType_operation | None: ...
+
+Global___Operation: _TypeAlias = Operation  # noqa: Y015
+
+@_typing.final
+class Result(_message.Message):
+    """What became of one operation of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    RESERVE_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
+    RELEASE_FIELD_NUMBER: _builtins.int
+    EXTEND_FIELD_NUMBER: _builtins.int
+    CHARGE_FIELD_NUMBER: _builtins.int
+    REFUND_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """The operation's mark."""
+    @_builtins.property
+    def quote(self) -> Global___QuoteResponse:
+        """Answer to `quote`."""
+
+    @_builtins.property
+    def reserve(self) -> Global___ReserveResponse:
+        """Answer to `reserve`."""
+
+    @_builtins.property
+    def commit(self) -> Global___CommitResponse:
+        """Answer to `commit`."""
+
+    @_builtins.property
+    def release(self) -> Global___ReleaseResponse:
+        """Answer to `release`."""
+
+    @_builtins.property
+    def extend(self) -> Global___ExtendResponse:
+        """Answer to `extend`."""
+
+    @_builtins.property
+    def charge(self) -> Global___ChargeResponse:
+        """Answer to `charge`."""
+
+    @_builtins.property
+    def refund(self) -> _refund_pb2.RefundResponse:
+        """Answer to `refund`."""
+
+    @_builtins.property
+    def error(self) -> _error_reason_pb2.Error:
+        """The operation failed, as its method would have."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        quote: Global___QuoteResponse | None = ...,
+        reserve: Global___ReserveResponse | None = ...,
+        commit: Global___CommitResponse | None = ...,
+        release: Global___ReleaseResponse | None = ...,
+        extend: Global___ExtendResponse | None = ...,
+        charge: Global___ChargeResponse | None = ...,
+        refund: _refund_pb2.RefundResponse | None = ...,
+        error: _error_reason_pb2.Error | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "commit", b"commit", "error", b"error", "extend", b"extend", "quote", b"quote", "refund", b"refund", "release", b"release", "reserve", b"reserve", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["charge", b"charge", "commit", b"commit", "error", b"error", "extend", b"extend", "quote", b"quote", "refund", b"refund", "release", b"release", "reserve", b"reserve", "result", b"result", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["quote", "reserve", "commit", "release", "extend", "charge", "refund", "error"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___Result: _TypeAlias = Result  # noqa: Y015
+
+@_typing.final
+class BatchRequest(_message.Message):
+    """Request of `AuthorizationService.Batch`; at most 1 MiB in all, as every request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    ATOMIC_FIELD_NUMBER: _builtins.int
+    atomic: _builtins.bool
+    """Do all or none, in order, each seeing what those before it did. Where one is denied or fails, it answers that, the
+    others answer ABORTED `BATCH_NOT_APPLIED`, and nothing was done. What was done before under the same id passes.
+    """
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
+        """What to do: 1 to 1,000 operations; with `atomic` at most 32, none of them a quote, all in one organisation and each
+        with an id of the caller's.
+        """
+
+    def __init__(
+        self,
+        *,
+        operations: _abc.Iterable[Global___Operation] | None = ...,
+        atomic: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["atomic", b"atomic", "operations", b"operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchRequest: _TypeAlias = BatchRequest  # noqa: Y015
+
+@_typing.final
+class BatchResponse(_message.Message):
+    """Response of `AuthorizationService.Batch`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Result]:
+        """One result for each operation, in their order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___Result] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchResponse: _TypeAlias = BatchResponse  # noqa: Y015
+
+@_typing.final
+class StreamRequest(_message.Message):
+    """A frame that a client sends into `AuthorizationService.Stream`; at most 1 MiB in all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    OPERATIONS_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    """The caller's number of this frame, any at all, which the answer repeats. The server does not look at it."""
+    @_builtins.property
+    def operations(self) -> _containers.RepeatedCompositeFieldContainer[Global___Operation]:
+        """What to do: 1 to 1,000 operations."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        operations: _abc.Iterable[Global___Operation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "operations", b"operations"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamRequest: _TypeAlias = StreamRequest  # noqa: Y015
+
+@_typing.final
+class StreamResponse(_message.Message):
+    """The answer to a frame of `AuthorizationService.Stream`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    RESULTS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.int
+    """The frame's number."""
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___Result]:
+        """One result for each operation, in their order; empty where `error` is set."""
+
+    @_builtins.property
+    def error(self) -> _error_reason_pb2.Error:
+        """The frame failed as a whole, such as with INVALID_ARGUMENT where it has no operations or too many."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.int = ...,
+        results: _abc.Iterable[Global___Result] | None = ...,
+        error: _error_reason_pb2.Error | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "error", b"error", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamResponse: _TypeAlias = StreamResponse  # noqa: Y015

@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from creditgate.v1 import authorization_pb2 as creditgate_dot_v1_dot_authorization__pb2
+from creditgate.v1 import explain_pb2 as creditgate_dot_v1_dot_explain__pb2
+from creditgate.v1 import refund_pb2 as creditgate_dot_v1_dot_refund__pb2
 
 GRPC_GENERATED_VERSION = '1.72.1'
 GRPC_VERSION = grpc.__version__
@@ -72,10 +74,35 @@ class AuthorizationServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_authorization__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_authorization__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
+        self.Extend = channel.unary_unary(
+                '/creditgate.v1.AuthorizationService/Extend',
+                request_serializer=creditgate_dot_v1_dot_authorization__pb2.ExtendRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_authorization__pb2.ExtendResponse.FromString,
+                _registered_method=True)
         self.Charge = channel.unary_unary(
                 '/creditgate.v1.AuthorizationService/Charge',
                 request_serializer=creditgate_dot_v1_dot_authorization__pb2.ChargeRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_authorization__pb2.ChargeResponse.FromString,
+                _registered_method=True)
+        self.Refund = channel.unary_unary(
+                '/creditgate.v1.AuthorizationService/Refund',
+                request_serializer=creditgate_dot_v1_dot_refund__pb2.RefundRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_refund__pb2.RefundResponse.FromString,
+                _registered_method=True)
+        self.Batch = channel.unary_unary(
+                '/creditgate.v1.AuthorizationService/Batch',
+                request_serializer=creditgate_dot_v1_dot_authorization__pb2.BatchRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_authorization__pb2.BatchResponse.FromString,
+                _registered_method=True)
+        self.Stream = channel.stream_stream(
+                '/creditgate.v1.AuthorizationService/Stream',
+                request_serializer=creditgate_dot_v1_dot_authorization__pb2.StreamRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_authorization__pb2.StreamResponse.FromString,
+                _registered_method=True)
+        self.Explain = channel.unary_unary(
+                '/creditgate.v1.AuthorizationService/Explain',
+                request_serializer=creditgate_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_explain__pb2.ExplainResponse.FromString,
                 _registered_method=True)
         self.GetReservation = channel.unary_unary(
                 '/creditgate.v1.AuthorizationService/GetReservation',
@@ -129,21 +156,32 @@ class AuthorizationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Commit(self, request, context):
-        """Captures what was really used of a hold and gives the rest back; final. More than was held is taken too,
-        into debt if need be, for the message has been sent. A hold that expired and was given back is charged
-        anew, unless the account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits.
-        Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with
-        other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`, `BALANCE_OVERFLOW`).
+        """Captures what was really used of a hold and gives the rest back; final, unless `keep_open`: then the rest stays
+        held. More than was held is taken as the account's `overage` policy says: by default all of it, into debt if
+        need be, for the message has been sent. A hold that expired and was given back is charged anew, unless the
+        account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits, with `keep_open` by
+        `commit_id`. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED` (a `commit_id`) and
+        FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`,
+        `OVERAGE_REJECTED`, `ACCOUNT_CLOSED`, `BALANCE_OVERFLOW`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """Gives all of a hold back, because nothing was sent. Idempotent by `reservation_id`; a hold that has
-        expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
+        """Gives all that a hold still holds back, because nothing (more) was sent. Idempotent by `reservation_id`; a hold
+        that has expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
         `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`; `HOLD_EXPIRED` where its
         expiry captured it).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Extend(self, request, context):
+        """Lets a hold expire later; never earlier, and never later than 7 days after its creation. Repeating it is
+        harmless. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`,
+        `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,8 +191,59 @@ class AuthorizationServiceServicer(object):
         """Takes the credits of a usage in one step. The usage's direction, which must be stated, chooses the lane:
         INBOUND is stopped neither by an empty wallet nor by `floor` or limits (limits count it only where
         `limit_counts_inbound` is set), only by `inbound_overdraft_limit`; OUTBOUND obeys Reserve's rules.
-        Idempotent by `charge_id`. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
-        `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
+        Idempotent by `charge_id` for 48 hours; an OUTBOUND denial is remembered for 10 minutes, so that a stray
+        duplicate cannot pay later. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION (`ID_TOO_OLD`,
+        `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Refund(self, request, context):
+        """Gives back part or all of what a settled reservation or a charge captured, last captured first; never more in sum
+        than was captured. Idempotent by `refund_id` for 48 hours. Also fails with ALREADY_EXISTS `ID_REUSED`, NOT_FOUND
+        (`RESERVATION_NOT_FOUND`, `CHARGE_NOT_FOUND`), FAILED_PRECONDITION (`HOLD_STILL_OPEN`, `REFUND_EXCEEDS_CAPTURED`,
+        `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Batch(self, request, context):
+        """Does many operations in one call, of any accounts, and answers each: a denial or an error of one stops no other.
+        Those of the same account are done in order. With `atomic` all are done or none. Idempotent by the operations'
+        own ids: after an error of the call, send the same batch again. A commit by `usage` in an atomic batch needs a
+        hold from before it. The call itself fails only with what every method may fail with: INVALID_FIELD where the
+        batch is wrong as a whole or, with `atomic`, where any of its operations is (naming
+        `operations[3].reserve.usage.channel`, say); for want of the store with `atomic`, else each operation does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stream(self, request_iterator, context):
+        """Does batches, not atomic ones, without waiting for the answer to one before sending the next: for campaigns. Each
+        frame is answered by one `StreamResponse` with its `batch_id`, as soon as it is done, so answers may overtake each
+        other; the order of operations of one account is kept within a frame, not between frames under way together. The
+        server works on at most 16 frames of a stream at once, and fewer where they have 2,000 operations together; it reads
+        no further until one is answered. A client that writes faster is held back by gRPC's flow control, so it must read
+        answers while it writes.
+
+        When the client has closed its side, the stream ends with OK after the last answer. A frame that is wrong as a whole
+        is answered with an `error`, and the stream goes on. The stream itself fails with INVALID_ARGUMENT
+        `MALFORMED_REQUEST` at bytes that are no frame, with UNAVAILABLE `SHUTTING_DOWN` when the server drains, and with
+        DEADLINE_EXCEEDED at its deadline (set none, or a long one; each frame has 30 seconds). In the first two cases
+        the frames that were begun are answered before, and those without an answer were not begun. After any other end a
+        frame without an answer may have been done: send it again, the same ids tell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Explain(self, request, context):
+        """Tells how a usage would be decided now and why, or how a reservation was paid: every level, who pays, the grants
+        tried and why each could not pay, limits, rate, and when more credits come. It has no effect and is not for the
+        hot path. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,10 +287,35 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
                     request_deserializer=creditgate_dot_v1_dot_authorization__pb2.ReleaseRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_authorization__pb2.ReleaseResponse.SerializeToString,
             ),
+            'Extend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Extend,
+                    request_deserializer=creditgate_dot_v1_dot_authorization__pb2.ExtendRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_authorization__pb2.ExtendResponse.SerializeToString,
+            ),
             'Charge': grpc.unary_unary_rpc_method_handler(
                     servicer.Charge,
                     request_deserializer=creditgate_dot_v1_dot_authorization__pb2.ChargeRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_authorization__pb2.ChargeResponse.SerializeToString,
+            ),
+            'Refund': grpc.unary_unary_rpc_method_handler(
+                    servicer.Refund,
+                    request_deserializer=creditgate_dot_v1_dot_refund__pb2.RefundRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_refund__pb2.RefundResponse.SerializeToString,
+            ),
+            'Batch': grpc.unary_unary_rpc_method_handler(
+                    servicer.Batch,
+                    request_deserializer=creditgate_dot_v1_dot_authorization__pb2.BatchRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_authorization__pb2.BatchResponse.SerializeToString,
+            ),
+            'Stream': grpc.stream_stream_rpc_method_handler(
+                    servicer.Stream,
+                    request_deserializer=creditgate_dot_v1_dot_authorization__pb2.StreamRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_authorization__pb2.StreamResponse.SerializeToString,
+            ),
+            'Explain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Explain,
+                    request_deserializer=creditgate_dot_v1_dot_explain__pb2.ExplainRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_explain__pb2.ExplainResponse.SerializeToString,
             ),
             'GetReservation': grpc.unary_unary_rpc_method_handler(
                     servicer.GetReservation,
@@ -351,6 +465,33 @@ class AuthorizationService(object):
             _registered_method=True)
 
     @staticmethod
+    def Extend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AuthorizationService/Extend',
+            creditgate_dot_v1_dot_authorization__pb2.ExtendRequest.SerializeToString,
+            creditgate_dot_v1_dot_authorization__pb2.ExtendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def Charge(request,
             target,
             options=(),
@@ -367,6 +508,114 @@ class AuthorizationService(object):
             '/creditgate.v1.AuthorizationService/Charge',
             creditgate_dot_v1_dot_authorization__pb2.ChargeRequest.SerializeToString,
             creditgate_dot_v1_dot_authorization__pb2.ChargeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Refund(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AuthorizationService/Refund',
+            creditgate_dot_v1_dot_refund__pb2.RefundRequest.SerializeToString,
+            creditgate_dot_v1_dot_refund__pb2.RefundResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Batch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AuthorizationService/Batch',
+            creditgate_dot_v1_dot_authorization__pb2.BatchRequest.SerializeToString,
+            creditgate_dot_v1_dot_authorization__pb2.BatchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/creditgate.v1.AuthorizationService/Stream',
+            creditgate_dot_v1_dot_authorization__pb2.StreamRequest.SerializeToString,
+            creditgate_dot_v1_dot_authorization__pb2.StreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Explain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AuthorizationService/Explain',
+            creditgate_dot_v1_dot_explain__pb2.ExplainRequest.SerializeToString,
+            creditgate_dot_v1_dot_explain__pb2.ExplainResponse.FromString,
             options,
             channel_credentials,
             insecure,

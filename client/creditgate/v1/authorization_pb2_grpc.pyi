@@ -5,6 +5,8 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import authorization_pb2 as _authorization_pb2
+from creditgate.v1 import explain_pb2 as _explain_pb2
+from creditgate.v1 import refund_pb2 as _refund_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -62,24 +64,66 @@ class AuthorizationServiceStub:
     `ID_REUSED`, FAILED_PRECONDITION `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     Commit: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.CommitRequest, _authorization_pb2.CommitResponse]
-    """Captures what was really used of a hold and gives the rest back; final. More than was held is taken too,
-    into debt if need be, for the message has been sent. A hold that expired and was given back is charged
-    anew, unless the account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits.
-    Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with
-    other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`, `BALANCE_OVERFLOW`).
+    """Captures what was really used of a hold and gives the rest back; final, unless `keep_open`: then the rest stays
+    held. More than was held is taken as the account's `overage` policy says: by default all of it, into debt if
+    need be, for the message has been sent. A hold that expired and was given back is charged anew, unless the
+    account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits, with `keep_open` by
+    `commit_id`. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED` (a `commit_id`) and
+    FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`,
+    `OVERAGE_REJECTED`, `ACCOUNT_CLOSED`, `BALANCE_OVERFLOW`).
     """
     Release: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ReleaseRequest, _authorization_pb2.ReleaseResponse]
-    """Gives all of a hold back, because nothing was sent. Idempotent by `reservation_id`; a hold that has
-    expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
+    """Gives all that a hold still holds back, because nothing (more) was sent. Idempotent by `reservation_id`; a hold
+    that has expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
     `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`; `HOLD_EXPIRED` where its
     expiry captured it).
+    """
+    Extend: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ExtendRequest, _authorization_pb2.ExtendResponse]
+    """Lets a hold expire later; never earlier, and never later than 7 days after its creation. Repeating it is
+    harmless. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`,
+    `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`).
     """
     Charge: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.ChargeRequest, _authorization_pb2.ChargeResponse]
     """Takes the credits of a usage in one step. The usage's direction, which must be stated, chooses the lane:
     INBOUND is stopped neither by an empty wallet nor by `floor` or limits (limits count it only where
     `limit_counts_inbound` is set), only by `inbound_overdraft_limit`; OUTBOUND obeys Reserve's rules.
-    Idempotent by `charge_id`. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
-    `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
+    Idempotent by `charge_id` for 48 hours; an OUTBOUND denial is remembered for 10 minutes, so that a stray
+    duplicate cannot pay later. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION (`ID_TOO_OLD`,
+    `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Refund: _grpc.UnaryUnaryMultiCallable[_refund_pb2.RefundRequest, _refund_pb2.RefundResponse]
+    """Gives back part or all of what a settled reservation or a charge captured, last captured first; never more in sum
+    than was captured. Idempotent by `refund_id` for 48 hours. Also fails with ALREADY_EXISTS `ID_REUSED`, NOT_FOUND
+    (`RESERVATION_NOT_FOUND`, `CHARGE_NOT_FOUND`), FAILED_PRECONDITION (`HOLD_STILL_OPEN`, `REFUND_EXCEEDS_CAPTURED`,
+    `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Batch: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.BatchRequest, _authorization_pb2.BatchResponse]
+    """Does many operations in one call, of any accounts, and answers each: a denial or an error of one stops no other.
+    Those of the same account are done in order. With `atomic` all are done or none. Idempotent by the operations'
+    own ids: after an error of the call, send the same batch again. A commit by `usage` in an atomic batch needs a
+    hold from before it. The call itself fails only with what every method may fail with: INVALID_FIELD where the
+    batch is wrong as a whole or, with `atomic`, where any of its operations is (naming
+    `operations[3].reserve.usage.channel`, say); for want of the store with `atomic`, else each operation does.
+    """
+    Stream: _grpc.StreamStreamMultiCallable[_authorization_pb2.StreamRequest, _authorization_pb2.StreamResponse]
+    """Does batches, not atomic ones, without waiting for the answer to one before sending the next: for campaigns. Each
+    frame is answered by one `StreamResponse` with its `batch_id`, as soon as it is done, so answers may overtake each
+    other; the order of operations of one account is kept within a frame, not between frames under way together. The
+    server works on at most 16 frames of a stream at once, and fewer where they have 2,000 operations together; it reads
+    no further until one is answered. A client that writes faster is held back by gRPC's flow control, so it must read
+    answers while it writes.
+
+    When the client has closed its side, the stream ends with OK after the last answer. A frame that is wrong as a whole
+    is answered with an `error`, and the stream goes on. The stream itself fails with INVALID_ARGUMENT
+    `MALFORMED_REQUEST` at bytes that are no frame, with UNAVAILABLE `SHUTTING_DOWN` when the server drains, and with
+    DEADLINE_EXCEEDED at its deadline (set none, or a long one; each frame has 30 seconds). In the first two cases
+    the frames that were begun are answered before, and those without an answer were not begun. After any other end a
+    frame without an answer may have been done: send it again, the same ids tell.
+    """
+    Explain: _grpc.UnaryUnaryMultiCallable[_explain_pb2.ExplainRequest, _explain_pb2.ExplainResponse]
+    """Tells how a usage would be decided now and why, or how a reservation was paid: every level, who pays, the grants
+    tried and why each could not pay, limits, rate, and when more credits come. It has no effect and is not for the
+    hot path. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`.
     """
     GetReservation: _grpc.UnaryUnaryMultiCallable[_authorization_pb2.GetReservationRequest, _authorization_pb2.GetReservationResponse]
     """Reads one reservation, open or settled not too long ago. Also fails with NOT_FOUND
@@ -122,24 +166,66 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     `ID_REUSED`, FAILED_PRECONDITION `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     Commit: _aio.UnaryUnaryMultiCallable[_authorization_pb2.CommitRequest, _authorization_pb2.CommitResponse]  # type: ignore[assignment]
-    """Captures what was really used of a hold and gives the rest back; final. More than was held is taken too,
-    into debt if need be, for the message has been sent. A hold that expired and was given back is charged
-    anew, unless the account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits.
-    Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with
-    other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`, `BALANCE_OVERFLOW`).
+    """Captures what was really used of a hold and gives the rest back; final, unless `keep_open`: then the rest stays
+    held. More than was held is taken as the account's `overage` policy says: by default all of it, into debt if
+    need be, for the message has been sent. A hold that expired and was given back is charged anew, unless the
+    account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits, with `keep_open` by
+    `commit_id`. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED` (a `commit_id`) and
+    FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`,
+    `OVERAGE_REJECTED`, `ACCOUNT_CLOSED`, `BALANCE_OVERFLOW`).
     """
     Release: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ReleaseRequest, _authorization_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """Gives all of a hold back, because nothing was sent. Idempotent by `reservation_id`; a hold that has
-    expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
+    """Gives all that a hold still holds back, because nothing (more) was sent. Idempotent by `reservation_id`; a hold
+    that has expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
     `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`; `HOLD_EXPIRED` where its
     expiry captured it).
+    """
+    Extend: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ExtendRequest, _authorization_pb2.ExtendResponse]  # type: ignore[assignment]
+    """Lets a hold expire later; never earlier, and never later than 7 days after its creation. Repeating it is
+    harmless. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`,
+    `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`).
     """
     Charge: _aio.UnaryUnaryMultiCallable[_authorization_pb2.ChargeRequest, _authorization_pb2.ChargeResponse]  # type: ignore[assignment]
     """Takes the credits of a usage in one step. The usage's direction, which must be stated, chooses the lane:
     INBOUND is stopped neither by an empty wallet nor by `floor` or limits (limits count it only where
     `limit_counts_inbound` is set), only by `inbound_overdraft_limit`; OUTBOUND obeys Reserve's rules.
-    Idempotent by `charge_id`. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
-    `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
+    Idempotent by `charge_id` for 48 hours; an OUTBOUND denial is remembered for 10 minutes, so that a stray
+    duplicate cannot pay later. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION (`ID_TOO_OLD`,
+    `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Refund: _aio.UnaryUnaryMultiCallable[_refund_pb2.RefundRequest, _refund_pb2.RefundResponse]  # type: ignore[assignment]
+    """Gives back part or all of what a settled reservation or a charge captured, last captured first; never more in sum
+    than was captured. Idempotent by `refund_id` for 48 hours. Also fails with ALREADY_EXISTS `ID_REUSED`, NOT_FOUND
+    (`RESERVATION_NOT_FOUND`, `CHARGE_NOT_FOUND`), FAILED_PRECONDITION (`HOLD_STILL_OPEN`, `REFUND_EXCEEDS_CAPTURED`,
+    `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Batch: _aio.UnaryUnaryMultiCallable[_authorization_pb2.BatchRequest, _authorization_pb2.BatchResponse]  # type: ignore[assignment]
+    """Does many operations in one call, of any accounts, and answers each: a denial or an error of one stops no other.
+    Those of the same account are done in order. With `atomic` all are done or none. Idempotent by the operations'
+    own ids: after an error of the call, send the same batch again. A commit by `usage` in an atomic batch needs a
+    hold from before it. The call itself fails only with what every method may fail with: INVALID_FIELD where the
+    batch is wrong as a whole or, with `atomic`, where any of its operations is (naming
+    `operations[3].reserve.usage.channel`, say); for want of the store with `atomic`, else each operation does.
+    """
+    Stream: _aio.StreamStreamMultiCallable[_authorization_pb2.StreamRequest, _authorization_pb2.StreamResponse]  # type: ignore[assignment]
+    """Does batches, not atomic ones, without waiting for the answer to one before sending the next: for campaigns. Each
+    frame is answered by one `StreamResponse` with its `batch_id`, as soon as it is done, so answers may overtake each
+    other; the order of operations of one account is kept within a frame, not between frames under way together. The
+    server works on at most 16 frames of a stream at once, and fewer where they have 2,000 operations together; it reads
+    no further until one is answered. A client that writes faster is held back by gRPC's flow control, so it must read
+    answers while it writes.
+
+    When the client has closed its side, the stream ends with OK after the last answer. A frame that is wrong as a whole
+    is answered with an `error`, and the stream goes on. The stream itself fails with INVALID_ARGUMENT
+    `MALFORMED_REQUEST` at bytes that are no frame, with UNAVAILABLE `SHUTTING_DOWN` when the server drains, and with
+    DEADLINE_EXCEEDED at its deadline (set none, or a long one; each frame has 30 seconds). In the first two cases
+    the frames that were begun are answered before, and those without an answer were not begun. After any other end a
+    frame without an answer may have been done: send it again, the same ids tell.
+    """
+    Explain: _aio.UnaryUnaryMultiCallable[_explain_pb2.ExplainRequest, _explain_pb2.ExplainResponse]  # type: ignore[assignment]
+    """Tells how a usage would be decided now and why, or how a reservation was paid: every level, who pays, the grants
+    tried and why each could not pay, limits, rate, and when more credits come. It has no effect and is not for the
+    hot path. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`.
     """
     GetReservation: _aio.UnaryUnaryMultiCallable[_authorization_pb2.GetReservationRequest, _authorization_pb2.GetReservationResponse]  # type: ignore[assignment]
     """Reads one reservation, open or settled not too long ago. Also fails with NOT_FOUND
@@ -197,11 +283,13 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.CommitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.CommitResponse, _abc.Awaitable[_authorization_pb2.CommitResponse]]:
-        """Captures what was really used of a hold and gives the rest back; final. More than was held is taken too,
-        into debt if need be, for the message has been sent. A hold that expired and was given back is charged
-        anew, unless the account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits.
-        Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with
-        other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`, `BALANCE_OVERFLOW`).
+        """Captures what was really used of a hold and gives the rest back; final, unless `keep_open`: then the rest stays
+        held. More than was held is taken as the account's `overage` policy says: by default all of it, into debt if
+        need be, for the message has been sent. A hold that expired and was given back is charged anew, unless the
+        account's `late_commit` policy is REJECT. Idempotent by `reservation_id` and credits, with `keep_open` by
+        `commit_id`. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED` (a `commit_id`) and
+        FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED` with other credits, `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`,
+        `OVERAGE_REJECTED`, `ACCOUNT_CLOSED`, `BALANCE_OVERFLOW`).
         """
 
     @_abc_1.abstractmethod
@@ -210,10 +298,21 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_pb2.ReleaseResponse, _abc.Awaitable[_authorization_pb2.ReleaseResponse]]:
-        """Gives all of a hold back, because nothing was sent. Idempotent by `reservation_id`; a hold that has
-        expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
+        """Gives all that a hold still holds back, because nothing (more) was sent. Idempotent by `reservation_id`; a hold
+        that has expired and was given back by that answers state EXPIRED. Also fails with NOT_FOUND
         `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`; `HOLD_EXPIRED` where its
         expiry captured it).
+        """
+
+    @_abc_1.abstractmethod
+    def Extend(
+        self,
+        request: _authorization_pb2.ExtendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.ExtendResponse, _abc.Awaitable[_authorization_pb2.ExtendResponse]]:
+        """Lets a hold expire later; never earlier, and never later than 7 days after its creation. Repeating it is
+        harmless. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND` and FAILED_PRECONDITION (`HOLD_ALREADY_COMMITTED`,
+        `HOLD_ALREADY_RELEASED`, `HOLD_EXPIRED`).
         """
 
     @_abc_1.abstractmethod
@@ -225,8 +324,67 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes the credits of a usage in one step. The usage's direction, which must be stated, chooses the lane:
         INBOUND is stopped neither by an empty wallet nor by `floor` or limits (limits count it only where
         `limit_counts_inbound` is set), only by `inbound_overdraft_limit`; OUTBOUND obeys Reserve's rules.
-        Idempotent by `charge_id`. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
-        `BALANCE_OVERFLOW` and RESOURCE_EXHAUSTED `STORE_FULL`.
+        Idempotent by `charge_id` for 48 hours; an OUTBOUND denial is remembered for 10 minutes, so that a stray
+        duplicate cannot pay later. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION (`ID_TOO_OLD`,
+        `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+
+    @_abc_1.abstractmethod
+    def Refund(
+        self,
+        request: _refund_pb2.RefundRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_refund_pb2.RefundResponse, _abc.Awaitable[_refund_pb2.RefundResponse]]:
+        """Gives back part or all of what a settled reservation or a charge captured, last captured first; never more in sum
+        than was captured. Idempotent by `refund_id` for 48 hours. Also fails with ALREADY_EXISTS `ID_REUSED`, NOT_FOUND
+        (`RESERVATION_NOT_FOUND`, `CHARGE_NOT_FOUND`), FAILED_PRECONDITION (`HOLD_STILL_OPEN`, `REFUND_EXCEEDS_CAPTURED`,
+        `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+
+    @_abc_1.abstractmethod
+    def Batch(
+        self,
+        request: _authorization_pb2.BatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_authorization_pb2.BatchResponse, _abc.Awaitable[_authorization_pb2.BatchResponse]]:
+        """Does many operations in one call, of any accounts, and answers each: a denial or an error of one stops no other.
+        Those of the same account are done in order. With `atomic` all are done or none. Idempotent by the operations'
+        own ids: after an error of the call, send the same batch again. A commit by `usage` in an atomic batch needs a
+        hold from before it. The call itself fails only with what every method may fail with: INVALID_FIELD where the
+        batch is wrong as a whole or, with `atomic`, where any of its operations is (naming
+        `operations[3].reserve.usage.channel`, say); for want of the store with `atomic`, else each operation does.
+        """
+
+    @_abc_1.abstractmethod
+    def Stream(
+        self,
+        request_iterator: _MaybeAsyncIterator[_authorization_pb2.StreamRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_authorization_pb2.StreamResponse], _abc.AsyncIterator[_authorization_pb2.StreamResponse]]:
+        """Does batches, not atomic ones, without waiting for the answer to one before sending the next: for campaigns. Each
+        frame is answered by one `StreamResponse` with its `batch_id`, as soon as it is done, so answers may overtake each
+        other; the order of operations of one account is kept within a frame, not between frames under way together. The
+        server works on at most 16 frames of a stream at once, and fewer where they have 2,000 operations together; it reads
+        no further until one is answered. A client that writes faster is held back by gRPC's flow control, so it must read
+        answers while it writes.
+
+        When the client has closed its side, the stream ends with OK after the last answer. A frame that is wrong as a whole
+        is answered with an `error`, and the stream goes on. The stream itself fails with INVALID_ARGUMENT
+        `MALFORMED_REQUEST` at bytes that are no frame, with UNAVAILABLE `SHUTTING_DOWN` when the server drains, and with
+        DEADLINE_EXCEEDED at its deadline (set none, or a long one; each frame has 30 seconds). In the first two cases
+        the frames that were begun are answered before, and those without an answer were not begun. After any other end a
+        frame without an answer may have been done: send it again, the same ids tell.
+        """
+
+    @_abc_1.abstractmethod
+    def Explain(
+        self,
+        request: _explain_pb2.ExplainRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_explain_pb2.ExplainResponse, _abc.Awaitable[_explain_pb2.ExplainResponse]]:
+        """Tells how a usage would be decided now and why, or how a reservation was paid: every level, who pays, the grants
+        tried and why each could not pay, limits, rate, and when more credits come. It has no effect and is not for the
+        hot path. Also fails with NOT_FOUND `RESERVATION_NOT_FOUND`.
         """
 
     @_abc_1.abstractmethod

@@ -82,6 +82,10 @@ class _GrantStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GrantState
     """Used up: nothing remains and nothing is held."""
     GRANT_STATE_EXPIRED: _GrantState.ValueType  # 4
     """Its `expire_time` has passed."""
+    GRANT_STATE_REVOKED: _GrantState.ValueType  # 5
+    """Taken back by RevokeGrant, or with its account by CloseAccount."""
+    GRANT_STATE_MOVED: _GrantState.ValueType  # 6
+    """All that remained of it was transferred."""
 
 class GrantState(_GrantState, metaclass=_GrantStateEnumTypeWrapper):
     """Where a grant stands."""
@@ -96,6 +100,10 @@ GRANT_STATE_EXHAUSTED: GrantState.ValueType  # 3
 """Used up: nothing remains and nothing is held."""
 GRANT_STATE_EXPIRED: GrantState.ValueType  # 4
 """Its `expire_time` has passed."""
+GRANT_STATE_REVOKED: GrantState.ValueType  # 5
+"""Taken back by RevokeGrant, or with its account by CloseAccount."""
+GRANT_STATE_MOVED: GrantState.ValueType  # 6
+"""All that remained of it was transferred."""
 Global___GrantState: _TypeAlias = GrantState  # noqa: Y015
 
 @_typing.final
@@ -149,7 +157,8 @@ class GrantRequest(_message.Message):
     """Account to give the credits to. Required."""
     grant_id: _builtins.str
     """The caller's id of this grant, 1 to 128 printable ASCII characters, unique among the organisation's
-    grants: the order's or the invoice line's id serves well. Required.
+    grants: the order's or the invoice line's id serves well. It must not begin with `cg:`, as the ids of the grants do
+    that the ledger makes itself. Required.
     """
     kind: Global___GrantKind.ValueType
     """Where the credits come from. Default PURCHASED."""
@@ -239,6 +248,176 @@ class GrantResponse(_message.Message):
 Global___GrantResponse: _TypeAlias = GrantResponse  # noqa: Y015
 
 @_typing.final
+class RevokeGrantRequest(_message.Message):
+    """Request of `CreditService.RevokeGrant`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    GRANT_ID_FIELD_NUMBER: _builtins.int
+    CLAW_BACK_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Account of the grant. Required."""
+    grant_id: _builtins.str
+    """The grant's id. Required."""
+    claw_back: _builtins.bool
+    """Take what was spent of it, or repaid debt, from the account's other live grants of its kind."""
+    actor: _builtins.str
+    """Who revokes it, for the journal: at most 128 characters. Optional."""
+    note: _builtins.str
+    """A remark, for the journal: at most 512 characters. Optional."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        grant_id: _builtins.str = ...,
+        claw_back: _builtins.bool = ...,
+        actor: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "claw_back", b"claw_back", "grant_id", b"grant_id", "note", b"note"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeGrantRequest: _TypeAlias = RevokeGrantRequest  # noqa: Y015
+
+@_typing.final
+class RevokeGrantResponse(_message.Message):
+    """Response of `CreditService.RevokeGrant`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    GRANT_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    CLAWED_BACK_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    revoked: _builtins.int
+    """Credits that remained of it, and were taken back."""
+    clawed_back: _builtins.int
+    """Credits that were taken from other grants of its kind."""
+    replayed: _builtins.bool
+    """It had been revoked before: nothing was taken again."""
+    @_builtins.property
+    def grant(self) -> Global___CreditGrant:
+        """The grant as it is now."""
+
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The account's balance afterwards."""
+
+    def __init__(
+        self,
+        *,
+        grant: Global___CreditGrant | None = ...,
+        revoked: _builtins.int = ...,
+        clawed_back: _builtins.int = ...,
+        balance: _balance_pb2.Balance | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "grant", b"grant"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "clawed_back", b"clawed_back", "grant", b"grant", "replayed", b"replayed", "revoked", b"revoked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RevokeGrantResponse: _TypeAlias = RevokeGrantResponse  # noqa: Y015
+
+@_typing.final
+class TransferRequest(_message.Message):
+    """Request of `CreditService.Transfer`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    TRANSFER_ID_FIELD_NUMBER: _builtins.int
+    TARGET_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    CREDITS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    account_id: _builtins.str
+    """Account whose wallet gives. Required."""
+    transfer_id: _builtins.str
+    """The caller's id of this transfer, 1 to 128 printable ASCII characters, unique among the organisation's transfers.
+    Required.
+    """
+    target_account_id: _builtins.str
+    """Account whose wallet receives: another one of the same organisation. Required."""
+    credits: _builtins.int
+    """How many: 1 to 10^12, and no more than `available`. Required."""
+    actor: _builtins.str
+    """Who transfers them, for the journal: at most 128 characters. Optional."""
+    reference: _builtins.str
+    """What it stands for elsewhere: at most 128 characters. Optional."""
+    note: _builtins.str
+    """A remark: at most 512 characters. Optional."""
+    def __init__(
+        self,
+        *,
+        account_id: _builtins.str = ...,
+        transfer_id: _builtins.str = ...,
+        target_account_id: _builtins.str = ...,
+        credits: _builtins.int = ...,
+        actor: _builtins.str = ...,
+        reference: _builtins.str = ...,
+        note: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "credits", b"credits", "note", b"note", "reference", b"reference", "target_account_id", b"target_account_id", "transfer_id", b"transfer_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferRequest: _TypeAlias = TransferRequest  # noqa: Y015
+
+@_typing.final
+class TransferResponse(_message.Message):
+    """Response of `CreditService.Transfer`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CREDITS_FIELD_NUMBER: _builtins.int
+    DEBT_REPAID_FIELD_NUMBER: _builtins.int
+    BALANCE_FIELD_NUMBER: _builtins.int
+    TARGET_BALANCE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    credits: _builtins.int
+    """Credits moved."""
+    debt_repaid: _builtins.int
+    """Of these, how many repaid debt of the target at once."""
+    replayed: _builtins.bool
+    """This transfer had been made before: nothing was moved again."""
+    @_builtins.property
+    def balance(self) -> _balance_pb2.Balance:
+        """The giving account's balance afterwards."""
+
+    @_builtins.property
+    def target_balance(self) -> _balance_pb2.Balance:
+        """The receiving account's balance afterwards."""
+
+    def __init__(
+        self,
+        *,
+        credits: _builtins.int = ...,
+        debt_repaid: _builtins.int = ...,
+        balance: _balance_pb2.Balance | None = ...,
+        target_balance: _balance_pb2.Balance | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "target_balance", b"target_balance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["balance", b"balance", "credits", b"credits", "debt_repaid", b"debt_repaid", "replayed", b"replayed", "target_balance", b"target_balance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferResponse: _TypeAlias = TransferResponse  # noqa: Y015
+
+@_typing.final
 class ListGrantsRequest(_message.Message):
     """Request of `CreditService.ListGrants`."""
 
@@ -251,7 +430,7 @@ class ListGrantsRequest(_message.Message):
     account_id: _builtins.str
     """Account whose grants to list. Required."""
     include_ended: _builtins.bool
-    """List the ended ones (EXHAUSTED, EXPIRED) too."""
+    """List the ended ones (EXHAUSTED, EXPIRED, REVOKED, MOVED) too."""
     page_size: _builtins.int
     """How many to answer at most: 1 to 500; 0 means 50."""
     page_token: _builtins.str
@@ -302,8 +481,8 @@ Global___ListGrantsResponse: _TypeAlias = ListGrantsResponse  # noqa: Y015
 
 @_typing.final
 class CreditGrant(_message.Message):
-    """Credits that were given to an account, and what became of them. At any moment `amount = remaining + held +
-    captured + debt_repaid + expired`.
+    """Credits that were given to an account, and what became of them. At any moment `amount = remaining + held + (captured -
+    refunded) + debt_repaid + expired + revoked + moved`.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -318,6 +497,9 @@ class CreditGrant(_message.Message):
     CAPTURED_FIELD_NUMBER: _builtins.int
     DEBT_REPAID_FIELD_NUMBER: _builtins.int
     EXPIRED_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
+    REVOKED_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     EFFECTIVE_TIME_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
@@ -329,7 +511,9 @@ class CreditGrant(_message.Message):
     account_id: _builtins.str
     """Account that it was given to."""
     grant_id: _builtins.str
-    """Id, unique among the organisation's grants."""
+    """Id, unique among the organisation's grants: the caller's, or `cg:` and a number of a grant that the ledger made
+    itself, for a transfer or a refund.
+    """
     kind: Global___GrantKind.ValueType
     """Where the credits come from."""
     state: Global___GrantState.ValueType
@@ -341,11 +525,17 @@ class CreditGrant(_message.Message):
     held: _builtins.int
     """Credits that open holds keep."""
     captured: _builtins.int
-    """Credits captured by commits and charges."""
+    """Credits captured by commits and charges, refunded ones included."""
     debt_repaid: _builtins.int
     """Credits that repaid debt."""
     expired: _builtins.int
     """Credits that ended unused."""
+    refunded: _builtins.int
+    """Credits that were captured and given back by refunds."""
+    revoked: _builtins.int
+    """Credits taken back by RevokeGrant or CloseAccount."""
+    moved: _builtins.int
+    """Credits moved to another account's grant."""
     priority: _builtins.int
     """Place in the burn order, lower first."""
     actor: _builtins.str
@@ -383,6 +573,9 @@ class CreditGrant(_message.Message):
         captured: _builtins.int = ...,
         debt_repaid: _builtins.int = ...,
         expired: _builtins.int = ...,
+        refunded: _builtins.int = ...,
+        revoked: _builtins.int = ...,
+        moved: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         effective_time: _timestamp_pb2.Timestamp | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
@@ -394,7 +587,7 @@ class CreditGrant(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "effective_time", b"effective_time", "expire_time", b"expire_time", "scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "amount", b"amount", "captured", b"captured", "create_time", b"create_time", "debt_repaid", b"debt_repaid", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired", b"expired", "grant_id", b"grant_id", "held", b"held", "kind", b"kind", "note", b"note", "priority", b"priority", "reference", b"reference", "remaining", b"remaining", "scope", b"scope", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "amount", b"amount", "captured", b"captured", "create_time", b"create_time", "debt_repaid", b"debt_repaid", "effective_time", b"effective_time", "expire_time", b"expire_time", "expired", b"expired", "grant_id", b"grant_id", "held", b"held", "kind", b"kind", "moved", b"moved", "note", b"note", "priority", b"priority", "reference", b"reference", "refunded", b"refunded", "remaining", b"remaining", "revoked", b"revoked", "scope", b"scope", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CreditServiceStub(object):
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -45,6 +45,16 @@ class CreditServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_credits__pb2.GrantRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_credits__pb2.GrantResponse.FromString,
                 _registered_method=True)
+        self.RevokeGrant = channel.unary_unary(
+                '/creditgate.v1.CreditService/RevokeGrant',
+                request_serializer=creditgate_dot_v1_dot_credits__pb2.RevokeGrantRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_credits__pb2.RevokeGrantResponse.FromString,
+                _registered_method=True)
+        self.Transfer = channel.unary_unary(
+                '/creditgate.v1.CreditService/Transfer',
+                request_serializer=creditgate_dot_v1_dot_credits__pb2.TransferRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_credits__pb2.TransferResponse.FromString,
+                _registered_method=True)
         self.ListGrants = channel.unary_unary(
                 '/creditgate.v1.CreditService/ListGrants',
                 request_serializer=creditgate_dot_v1_dot_credits__pb2.ListGrantsRequest.SerializeToString,
@@ -53,7 +63,7 @@ class CreditServiceStub(object):
 
 
 class CreditServiceServicer(object):
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -64,7 +74,28 @@ class CreditServiceServicer(object):
     def Grant(self, request, context):
         """Gives credits to an account: into its wallet, where they repay debt first, or, as ALLOTMENT, into its
         limit. Idempotent by `grant_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`,
-        FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeGrant(self, request, context):
+        """Takes back what remains of a grant, whatever its state; what is held or spent stays. With `claw_back` also what was
+        spent of it, from the account's other live grants of its kind, as far as they reach. Idempotent by `grant_id`, for
+        good. Also fails with NOT_FOUND `GRANT_NOT_FOUND`, FAILED_PRECONDITION (`GRANT_ALREADY_REVOKED` with another
+        `claw_back`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Transfer(self, request, context):
+        """Moves credits from one account's wallet to another's of the same organisation, both with funding OWN. They leave in
+        burn order and keep their kind, priority, expiry and scope; in the target's wallet they repay debt first. Idempotent
+        by `transfer_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+        (`INSUFFICIENT_CREDITS`, `ACCOUNT_CLOSED`, `ACCOUNT_NOT_SELF_FUNDED`, `TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and
+        RESOURCE_EXHAUSTED `STORE_FULL`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -85,6 +116,16 @@ def add_CreditServiceServicer_to_server(servicer, server):
                     request_deserializer=creditgate_dot_v1_dot_credits__pb2.GrantRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_credits__pb2.GrantResponse.SerializeToString,
             ),
+            'RevokeGrant': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeGrant,
+                    request_deserializer=creditgate_dot_v1_dot_credits__pb2.RevokeGrantRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_credits__pb2.RevokeGrantResponse.SerializeToString,
+            ),
+            'Transfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Transfer,
+                    request_deserializer=creditgate_dot_v1_dot_credits__pb2.TransferRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_credits__pb2.TransferResponse.SerializeToString,
+            ),
             'ListGrants': grpc.unary_unary_rpc_method_handler(
                     servicer.ListGrants,
                     request_deserializer=creditgate_dot_v1_dot_credits__pb2.ListGrantsRequest.FromString,
@@ -99,7 +140,7 @@ def add_CreditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CreditService(object):
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -124,6 +165,60 @@ class CreditService(object):
             '/creditgate.v1.CreditService/Grant',
             creditgate_dot_v1_dot_credits__pb2.GrantRequest.SerializeToString,
             creditgate_dot_v1_dot_credits__pb2.GrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeGrant(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.CreditService/RevokeGrant',
+            creditgate_dot_v1_dot_credits__pb2.RevokeGrantRequest.SerializeToString,
+            creditgate_dot_v1_dot_credits__pb2.RevokeGrantResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Transfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.CreditService/Transfer',
+            creditgate_dot_v1_dot_credits__pb2.TransferRequest.SerializeToString,
+            creditgate_dot_v1_dot_credits__pb2.TransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

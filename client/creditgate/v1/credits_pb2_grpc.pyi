@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CreditServiceStub:
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -42,14 +42,27 @@ class CreditServiceStub:
     Grant: _grpc.UnaryUnaryMultiCallable[_credits_pb2.GrantRequest, _credits_pb2.GrantResponse]
     """Gives credits to an account: into its wallet, where they repay debt first, or, as ALLOTMENT, into its
     limit. Idempotent by `grant_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`,
-    FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    RevokeGrant: _grpc.UnaryUnaryMultiCallable[_credits_pb2.RevokeGrantRequest, _credits_pb2.RevokeGrantResponse]
+    """Takes back what remains of a grant, whatever its state; what is held or spent stays. With `claw_back` also what was
+    spent of it, from the account's other live grants of its kind, as far as they reach. Idempotent by `grant_id`, for
+    good. Also fails with NOT_FOUND `GRANT_NOT_FOUND`, FAILED_PRECONDITION (`GRANT_ALREADY_REVOKED` with another
+    `claw_back`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Transfer: _grpc.UnaryUnaryMultiCallable[_credits_pb2.TransferRequest, _credits_pb2.TransferResponse]
+    """Moves credits from one account's wallet to another's of the same organisation, both with funding OWN. They leave in
+    burn order and keep their kind, priority, expiry and scope; in the target's wallet they repay debt first. Idempotent
+    by `transfer_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+    (`INSUFFICIENT_CREDITS`, `ACCOUNT_CLOSED`, `ACCOUNT_NOT_SELF_FUNDED`, `TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and
+    RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListGrants: _grpc.UnaryUnaryMultiCallable[_credits_pb2.ListGrantsRequest, _credits_pb2.ListGrantsResponse]
     """Lists an account's grants: who gave them, when, how many, and what is left; newest first."""
 
 @_typing.type_check_only
 class CreditServiceAsyncStub(CreditServiceStub):
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -61,13 +74,26 @@ class CreditServiceAsyncStub(CreditServiceStub):
     Grant: _aio.UnaryUnaryMultiCallable[_credits_pb2.GrantRequest, _credits_pb2.GrantResponse]  # type: ignore[assignment]
     """Gives credits to an account: into its wallet, where they repay debt first, or, as ALLOTMENT, into its
     limit. Idempotent by `grant_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`,
-    FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    RevokeGrant: _aio.UnaryUnaryMultiCallable[_credits_pb2.RevokeGrantRequest, _credits_pb2.RevokeGrantResponse]  # type: ignore[assignment]
+    """Takes back what remains of a grant, whatever its state; what is held or spent stays. With `claw_back` also what was
+    spent of it, from the account's other live grants of its kind, as far as they reach. Idempotent by `grant_id`, for
+    good. Also fails with NOT_FOUND `GRANT_NOT_FOUND`, FAILED_PRECONDITION (`GRANT_ALREADY_REVOKED` with another
+    `claw_back`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    Transfer: _aio.UnaryUnaryMultiCallable[_credits_pb2.TransferRequest, _credits_pb2.TransferResponse]  # type: ignore[assignment]
+    """Moves credits from one account's wallet to another's of the same organisation, both with funding OWN. They leave in
+    burn order and keep their kind, priority, expiry and scope; in the target's wallet they repay debt first. Idempotent
+    by `transfer_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+    (`INSUFFICIENT_CREDITS`, `ACCOUNT_CLOSED`, `ACCOUNT_NOT_SELF_FUNDED`, `TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and
+    RESOURCE_EXHAUSTED `STORE_FULL`.
     """
     ListGrants: _aio.UnaryUnaryMultiCallable[_credits_pb2.ListGrantsRequest, _credits_pb2.ListGrantsResponse]  # type: ignore[assignment]
     """Lists an account's grants: who gave them, when, how many, and what is left; newest first."""
 
 class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Gives credits to accounts and says what became of them.
+    """Gives credits to accounts, takes them back, moves them, and says what became of them.
 
     Every method may fail with INVALID_ARGUMENT (`MALFORMED_REQUEST`, `INVALID_FIELD`), NOT_FOUND
     `ACCOUNT_NOT_FOUND`, RESOURCE_EXHAUSTED (`OVERLOADED`), UNAVAILABLE (`STORE_UNREACHABLE`,
@@ -83,7 +109,32 @@ class CreditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_credits_pb2.GrantResponse, _abc.Awaitable[_credits_pb2.GrantResponse]]:
         """Gives credits to an account: into its wallet, where they repay debt first, or, as ALLOTMENT, into its
         limit. Idempotent by `grant_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`,
-        FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        FAILED_PRECONDITION (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeGrant(
+        self,
+        request: _credits_pb2.RevokeGrantRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credits_pb2.RevokeGrantResponse, _abc.Awaitable[_credits_pb2.RevokeGrantResponse]]:
+        """Takes back what remains of a grant, whatever its state; what is held or spent stays. With `claw_back` also what was
+        spent of it, from the account's other live grants of its kind, as far as they reach. Idempotent by `grant_id`, for
+        good. Also fails with NOT_FOUND `GRANT_NOT_FOUND`, FAILED_PRECONDITION (`GRANT_ALREADY_REVOKED` with another
+        `claw_back`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+
+    @_abc_1.abstractmethod
+    def Transfer(
+        self,
+        request: _credits_pb2.TransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_credits_pb2.TransferResponse, _abc.Awaitable[_credits_pb2.TransferResponse]]:
+        """Moves credits from one account's wallet to another's of the same organisation, both with funding OWN. They leave in
+        burn order and keep their kind, priority, expiry and scope; in the target's wallet they repay debt first. Idempotent
+        by `transfer_id`, for good. Also fails with ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+        (`INSUFFICIENT_CREDITS`, `ACCOUNT_CLOSED`, `ACCOUNT_NOT_SELF_FUNDED`, `TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`) and
+        RESOURCE_EXHAUSTED `STORE_FULL`.
         """
 
     @_abc_1.abstractmethod

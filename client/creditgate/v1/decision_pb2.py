@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63reditgate/v1/decision.proto\x12\rcreditgate.v1\"\\\n\x06\x44\x65nial\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.creditgate.v1.DenialReason\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tshortfall\x18\x03 \x01(\x03*\x8d\x01\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_ALLOWED_PARTIAL\x10\x02\x12\x1e\n\x1a\x44\x45\x43ISION_ALLOWED_MONITORED\x10\x03\x12\x13\n\x0f\x44\x45\x43ISION_DENIED\x10\x04*\xb7\x02\n\x0c\x44\x65nialReason\x12\x1d\n\x19\x44\x45NIAL_REASON_UNSPECIFIED\x10\x00\x12&\n\"DENIAL_REASON_INSUFFICIENT_CREDITS\x10\x01\x12\x1f\n\x1b\x44\x45NIAL_REASON_LIMIT_REACHED\x10\x02\x12\x17\n\x13\x44\x45NIAL_REASON_FLOOR\x10\x03\x12\x1f\n\x1b\x44\x45NIAL_REASON_INBOUND_LIMIT\x10\x04\x12#\n\x1f\x44\x45NIAL_REASON_ACCOUNT_SUSPENDED\x10\x05\x12 \n\x1c\x44\x45NIAL_REASON_ACCOUNT_CLOSED\x10\x06\x12#\n\x1f\x44\x45NIAL_REASON_TOO_MANY_SEGMENTS\x10\x07\x12\x19\n\x15\x44\x45NIAL_REASON_NO_RATE\x10\x08\x42\x31\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63reditgate/v1/decision.proto\x12\rcreditgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x92\x01\n\x06\x44\x65nial\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.creditgate.v1.DenialReason\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x11\n\tshortfall\x18\x03 \x01(\x03\x12\x34\n\x10next_credit_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x8d\x01\n\x08\x44\x65\x63ision\x12\x18\n\x14\x44\x45\x43ISION_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44\x45\x43ISION_ALLOWED\x10\x01\x12\x1c\n\x18\x44\x45\x43ISION_ALLOWED_PARTIAL\x10\x02\x12\x1e\n\x1a\x44\x45\x43ISION_ALLOWED_MONITORED\x10\x03\x12\x13\n\x0f\x44\x45\x43ISION_DENIED\x10\x04*\xb7\x02\n\x0c\x44\x65nialReason\x12\x1d\n\x19\x44\x45NIAL_REASON_UNSPECIFIED\x10\x00\x12&\n\"DENIAL_REASON_INSUFFICIENT_CREDITS\x10\x01\x12\x1f\n\x1b\x44\x45NIAL_REASON_LIMIT_REACHED\x10\x02\x12\x17\n\x13\x44\x45NIAL_REASON_FLOOR\x10\x03\x12\x1f\n\x1b\x44\x45NIAL_REASON_INBOUND_LIMIT\x10\x04\x12#\n\x1f\x44\x45NIAL_REASON_ACCOUNT_SUSPENDED\x10\x05\x12 \n\x1c\x44\x45NIAL_REASON_ACCOUNT_CLOSED\x10\x06\x12#\n\x1f\x44\x45NIAL_REASON_TOO_MANY_SEGMENTS\x10\x07\x12\x19\n\x15\x44\x45NIAL_REASON_NO_RATE\x10\x08\x42\x31\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,10 +33,10 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.decision_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021com.creditgate.v1P\001Z\032creditgate/v1;creditgatev1'
-  _globals['_DECISION']._serialized_start=142
-  _globals['_DECISION']._serialized_end=283
-  _globals['_DENIALREASON']._serialized_start=286
-  _globals['_DENIALREASON']._serialized_end=597
-  _globals['_DENIAL']._serialized_start=47
-  _globals['_DENIAL']._serialized_end=139
+  _globals['_DECISION']._serialized_start=230
+  _globals['_DECISION']._serialized_end=371
+  _globals['_DENIALREASON']._serialized_start=374
+  _globals['_DENIALREASON']._serialized_end=685
+  _globals['_DENIAL']._serialized_start=81
+  _globals['_DENIAL']._serialized_end=227
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -112,22 +113,30 @@ class Denial(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     SHORTFALL_FIELD_NUMBER: _builtins.int
+    NEXT_CREDIT_TIME_FIELD_NUMBER: _builtins.int
     reason: Global___DenialReason.ValueType
     """What stopped it."""
     account_id: _builtins.str
     """The account whose wallet, limit, status or rate card stopped it: the one to top up or to change."""
     shortfall: _builtins.int
     """Credits that are missing there; 0 where credits are not what is missing."""
+    @_builtins.property
+    def next_credit_time(self) -> _timestamp_pb2.Timestamp:
+        """When the next grant of that account's wallet, or of its limit for LIMIT_REACHED, begins, whether or not it will
+        suffice; unset: none is pending, or credits are not what is missing.
+        """
+
     def __init__(
         self,
         *,
         reason: Global___DenialReason.ValueType = ...,
         account_id: _builtins.str = ...,
         shortfall: _builtins.int = ...,
+        next_credit_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["next_credit_time", b"next_credit_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "reason", b"reason", "shortfall", b"shortfall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "next_credit_time", b"next_credit_time", "reason", b"reason", "shortfall", b"shortfall"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

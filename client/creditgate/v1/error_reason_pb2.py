@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n creditgate/v1/error_reason.proto\x12\rcreditgate.v1*\xa5\x06\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x45RROR_REASON_MALFORMED_REQUEST\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x02\x12\"\n\x1e\x45RROR_REASON_ACCOUNT_NOT_FOUND\x10\x03\x12!\n\x1d\x45RROR_REASON_PARENT_NOT_FOUND\x10\x04\x12&\n\"ERROR_REASON_RESERVATION_NOT_FOUND\x10\x05\x12$\n ERROR_REASON_RATE_CARD_NOT_FOUND\x10\x06\x12\'\n#ERROR_REASON_ACCOUNT_ALREADY_EXISTS\x10\x07\x12\x1a\n\x16\x45RROR_REASON_ID_REUSED\x10\x08\x12&\n\"ERROR_REASON_HOLD_ALREADY_RELEASED\x10\t\x12\'\n#ERROR_REASON_HOLD_ALREADY_COMMITTED\x10\n\x12\x1d\n\x19\x45RROR_REASON_HOLD_EXPIRED\x10\x0b\x12 \n\x1c\x45RROR_REASON_TOO_MANY_GRANTS\x10\x0c\x12!\n\x1d\x45RROR_REASON_BALANCE_OVERFLOW\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12\"\n\x1e\x45RROR_REASON_STORE_UNREACHABLE\x10\x0f\x12 \n\x1c\x45RROR_REASON_OUTCOME_UNKNOWN\x10\x10\x12 \n\x1c\x45RROR_REASON_STORE_READ_ONLY\x10\x11\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x12\x12$\n ERROR_REASON_STORE_MISCONFIGURED\x10\x13\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x14\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x15\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x16\x42\x31\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n creditgate/v1/error_reason.proto\x12\rcreditgate.v1\x1a\x1egoogle/protobuf/duration.proto\"\xcd\x01\n\x05\x45rror\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x34\n\x08metadata\x18\x04 \x03(\x0b\x32\".creditgate.v1.Error.MetadataEntry\x12.\n\x0bretry_delay\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*\xd8\t\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x45RROR_REASON_MALFORMED_REQUEST\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_INVALID_FIELD\x10\x02\x12\"\n\x1e\x45RROR_REASON_ACCOUNT_NOT_FOUND\x10\x03\x12!\n\x1d\x45RROR_REASON_PARENT_NOT_FOUND\x10\x04\x12&\n\"ERROR_REASON_RESERVATION_NOT_FOUND\x10\x05\x12$\n ERROR_REASON_RATE_CARD_NOT_FOUND\x10\x06\x12\'\n#ERROR_REASON_ACCOUNT_ALREADY_EXISTS\x10\x07\x12\x1a\n\x16\x45RROR_REASON_ID_REUSED\x10\x08\x12&\n\"ERROR_REASON_HOLD_ALREADY_RELEASED\x10\t\x12\'\n#ERROR_REASON_HOLD_ALREADY_COMMITTED\x10\n\x12\x1d\n\x19\x45RROR_REASON_HOLD_EXPIRED\x10\x0b\x12 \n\x1c\x45RROR_REASON_TOO_MANY_GRANTS\x10\x0c\x12!\n\x1d\x45RROR_REASON_BALANCE_OVERFLOW\x10\r\x12\x1b\n\x17\x45RROR_REASON_OVERLOADED\x10\x0e\x12\"\n\x1e\x45RROR_REASON_STORE_UNREACHABLE\x10\x0f\x12 \n\x1c\x45RROR_REASON_OUTCOME_UNKNOWN\x10\x10\x12 \n\x1c\x45RROR_REASON_STORE_READ_ONLY\x10\x11\x12\x1b\n\x17\x45RROR_REASON_STORE_FULL\x10\x12\x12$\n ERROR_REASON_STORE_MISCONFIGURED\x10\x13\x12\"\n\x1e\x45RROR_REASON_DEADLINE_EXCEEDED\x10\x14\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x15\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x16\x12!\n\x1d\x45RROR_REASON_CHARGE_NOT_FOUND\x10\x17\x12 \n\x1c\x45RROR_REASON_HOLD_STILL_OPEN\x10\x18\x12(\n$ERROR_REASON_REFUND_EXCEEDS_CAPTURED\x10\x19\x12!\n\x1d\x45RROR_REASON_OVERAGE_REJECTED\x10\x1a\x12\x1b\n\x17\x45RROR_REASON_ID_TOO_OLD\x10\x1b\x12 \n\x1c\x45RROR_REASON_GRANT_NOT_FOUND\x10\x1c\x12&\n\"ERROR_REASON_GRANT_ALREADY_REVOKED\x10\x1d\x12%\n!ERROR_REASON_INSUFFICIENT_CREDITS\x10\x1e\x12\x1f\n\x1b\x45RROR_REASON_ACCOUNT_CLOSED\x10\x1f\x12\"\n\x1e\x45RROR_REASON_ACCOUNT_NOT_EMPTY\x10 \x12(\n$ERROR_REASON_ACCOUNT_NOT_SELF_FUNDED\x10!\x12\"\n\x1e\x45RROR_REASON_BATCH_NOT_APPLIED\x10\"B1\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +33,12 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.error_reason_
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021com.creditgate.v1P\001Z\032creditgate/v1;creditgatev1'
-  _globals['_ERRORREASON']._serialized_start=52
-  _globals['_ERRORREASON']._serialized_end=857
+  _globals['_ERROR_METADATAENTRY']._loaded_options = None
+  _globals['_ERROR_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_ERRORREASON']._serialized_start=292
+  _globals['_ERRORREASON']._serialized_end=1532
+  _globals['_ERROR']._serialized_start=84
+  _globals['_ERROR']._serialized_end=289
+  _globals['_ERROR_METADATAENTRY']._serialized_start=242
+  _globals['_ERROR_METADATAENTRY']._serialized_end=289
 # @@protoc_insertion_point(module_scope)

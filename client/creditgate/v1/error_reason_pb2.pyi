@@ -3,16 +3,20 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -80,14 +84,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_HOLD_ALREADY_RELEASED: _ErrorReason.ValueType  # 9
-    """FAILED_PRECONDITION. The hold was given back by its caller, so it cannot be committed. No effect. Remedy:
-    what was sent all the same is taken by a Charge.
+    """FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No effect.
+    Remedy: what was sent all the same is taken by a Charge.
 
     Sample: {"reason": "HOLD_ALREADY_RELEASED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_HOLD_ALREADY_COMMITTED: _ErrorReason.ValueType  # 10
-    """FAILED_PRECONDITION. The hold was committed, so it can neither be released nor committed with another
+    """FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with another
     amount. No effect.
 
     Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
@@ -95,15 +99,15 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_HOLD_EXPIRED: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION. The hold expired, and what happened then stands: it was given back and the account's
-    late-commit policy is REJECT, or it was captured and this call says otherwise. No effect. Remedy: hold
-    for longer; what was sent all the same is taken by a Charge.
+    late-commit policy is REJECT, or it was captured and this call says otherwise, or it is to be extended. No effect.
+    Remedy: hold for longer; what was sent all the same is taken by a Charge.
 
     Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_TOO_MANY_GRANTS: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION. The account has as many grants in use, or as many distinct scopes among them, as it
-    may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
+    """FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes among
+    them, as it may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
 
     Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "maximum": "100"}}
@@ -171,6 +175,86 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
     """
+    ERROR_REASON_CHARGE_NOT_FOUND: _ErrorReason.ValueType  # 23
+    """NOT_FOUND. The account has no charge of this id: it was never made, was denied, or is more than 48 hours old. No
+    effect.
+
+    Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
+    "sm-1"}}
+    """
+    ERROR_REASON_HOLD_STILL_OPEN: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect. Remedy: commit
+    what was used or release it.
+
+    Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1", "refund_id": "rf-1"}}
+    """
+    ERROR_REASON_REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect. Remedy: ask for
+    less, or leave `credits` out to refund all that is left.
+
+    Sample: {"reason": "REFUND_EXCEEDS_CAPTURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "refund_id": "rf-1", "reservation_id": "msg-1", "refundable": "3"}}
+    """
+    ERROR_REASON_OVERAGE_REJECTED: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect: the
+    hold stays as it is. Remedy: commit at most what is held.
+
+    Sample: {"reason": "OVERAGE_REJECTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1", "held": "10"}}
+    """
+    ERROR_REASON_ID_TOO_OLD: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION. The charge's `event_time` lies further back than charges are remembered, and its id is not
+    known: it may have been charged before. No effect. Remedy: find out, and if it was not, charge it without
+    `event_time`.
+
+    Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id": "sm-1"}}
+    """
+    ERROR_REASON_GRANT_NOT_FOUND: _ErrorReason.ValueType  # 28
+    """NOT_FOUND. The account has no grant of this id. No effect.
+
+    Sample: {"reason": "GRANT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+    "order-7"}}
+    """
+    ERROR_REASON_GRANT_ALREADY_REVOKED: _ErrorReason.ValueType  # 29
+    """FAILED_PRECONDITION. The grant was revoked before, with another `claw_back`. No effect.
+
+    Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+    "order-7"}}
+    """
+    ERROR_REASON_INSUFFICIENT_CREDITS: _ErrorReason.ValueType  # 30
+    """FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. Remedy: transfer
+    less, or grant credits first. (An authorization without credits is not an error but a denial.)
+
+    Sample: {"reason": "INSUFFICIENT_CREDITS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "transfer_id": "tr-1", "available": "75"}}
+    """
+    ERROR_REASON_ACCOUNT_CLOSED: _ErrorReason.ValueType  # 31
+    """FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage of
+    a closed account is not an error but a denial.
+
+    Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+    """
+    ERROR_REASON_ACCOUNT_NOT_EMPTY: _ErrorReason.ValueType  # 32
+    """FAILED_PRECONDITION. The account cannot be closed: it has open reservations, or accounts below it that are not
+    closed. No effect. Remedy: settle those and close these first.
+
+    Sample: {"reason": "ACCOUNT_NOT_EMPTY", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "children":
+    "2", "open_reservations": "1"}}
+    """
+    ERROR_REASON_ACCOUNT_NOT_SELF_FUNDED: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION. A transfer goes between wallets that pay, and this account's funding is PARENT. No effect.
+    Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
+
+    Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+    """
+    ERROR_REASON_BATCH_NOT_APPLIED: _ErrorReason.ValueType  # 34
+    """ABORTED. Another operation of the same atomic batch was denied or failed, so this one was not done. No effect.
+    Remedy: mend that one, and send the batch again with the same ids.
+
+    Sample: {"reason": "BATCH_NOT_APPLIED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Every error carries a `google.rpc.ErrorInfo` with domain `creditgate`, with one of these
@@ -236,14 +320,14 @@ Sample: {"reason": "ID_REUSED", "metadata": {"request_id": "0192f3c1", "account_
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_HOLD_ALREADY_RELEASED: ErrorReason.ValueType  # 9
-"""FAILED_PRECONDITION. The hold was given back by its caller, so it cannot be committed. No effect. Remedy:
-what was sent all the same is taken by a Charge.
+"""FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No effect.
+Remedy: what was sent all the same is taken by a Charge.
 
 Sample: {"reason": "HOLD_ALREADY_RELEASED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_HOLD_ALREADY_COMMITTED: ErrorReason.ValueType  # 10
-"""FAILED_PRECONDITION. The hold was committed, so it can neither be released nor committed with another
+"""FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with another
 amount. No effect.
 
 Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
@@ -251,15 +335,15 @@ Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c
 """
 ERROR_REASON_HOLD_EXPIRED: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION. The hold expired, and what happened then stands: it was given back and the account's
-late-commit policy is REJECT, or it was captured and this call says otherwise. No effect. Remedy: hold
-for longer; what was sent all the same is taken by a Charge.
+late-commit policy is REJECT, or it was captured and this call says otherwise, or it is to be extended. No effect.
+Remedy: hold for longer; what was sent all the same is taken by a Charge.
 
 Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_TOO_MANY_GRANTS: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION. The account has as many grants in use, or as many distinct scopes among them, as it
-may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
+"""FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes among
+them, as it may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
 
 Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "maximum": "100"}}
@@ -327,4 +411,146 @@ again with the same id; another server, or the next one here, will answer.
 
 Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
 """
+ERROR_REASON_CHARGE_NOT_FOUND: ErrorReason.ValueType  # 23
+"""NOT_FOUND. The account has no charge of this id: it was never made, was denied, or is more than 48 hours old. No
+effect.
+
+Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
+"sm-1"}}
+"""
+ERROR_REASON_HOLD_STILL_OPEN: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect. Remedy: commit
+what was used or release it.
+
+Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1", "refund_id": "rf-1"}}
+"""
+ERROR_REASON_REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect. Remedy: ask for
+less, or leave `credits` out to refund all that is left.
+
+Sample: {"reason": "REFUND_EXCEEDS_CAPTURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"refund_id": "rf-1", "reservation_id": "msg-1", "refundable": "3"}}
+"""
+ERROR_REASON_OVERAGE_REJECTED: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect: the
+hold stays as it is. Remedy: commit at most what is held.
+
+Sample: {"reason": "OVERAGE_REJECTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1", "held": "10"}}
+"""
+ERROR_REASON_ID_TOO_OLD: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION. The charge's `event_time` lies further back than charges are remembered, and its id is not
+known: it may have been charged before. No effect. Remedy: find out, and if it was not, charge it without
+`event_time`.
+
+Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id": "sm-1"}}
+"""
+ERROR_REASON_GRANT_NOT_FOUND: ErrorReason.ValueType  # 28
+"""NOT_FOUND. The account has no grant of this id. No effect.
+
+Sample: {"reason": "GRANT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+"order-7"}}
+"""
+ERROR_REASON_GRANT_ALREADY_REVOKED: ErrorReason.ValueType  # 29
+"""FAILED_PRECONDITION. The grant was revoked before, with another `claw_back`. No effect.
+
+Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+"order-7"}}
+"""
+ERROR_REASON_INSUFFICIENT_CREDITS: ErrorReason.ValueType  # 30
+"""FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. Remedy: transfer
+less, or grant credits first. (An authorization without credits is not an error but a denial.)
+
+Sample: {"reason": "INSUFFICIENT_CREDITS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"transfer_id": "tr-1", "available": "75"}}
+"""
+ERROR_REASON_ACCOUNT_CLOSED: ErrorReason.ValueType  # 31
+"""FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage of
+a closed account is not an error but a denial.
+
+Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+"""
+ERROR_REASON_ACCOUNT_NOT_EMPTY: ErrorReason.ValueType  # 32
+"""FAILED_PRECONDITION. The account cannot be closed: it has open reservations, or accounts below it that are not
+closed. No effect. Remedy: settle those and close these first.
+
+Sample: {"reason": "ACCOUNT_NOT_EMPTY", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "children":
+"2", "open_reservations": "1"}}
+"""
+ERROR_REASON_ACCOUNT_NOT_SELF_FUNDED: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION. A transfer goes between wallets that pay, and this account's funding is PARENT. No effect.
+Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
+
+Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+"""
+ERROR_REASON_BATCH_NOT_APPLIED: ErrorReason.ValueType  # 34
+"""ABORTED. Another operation of the same atomic batch was denied or failed, so this one was not done. No effect.
+Remedy: mend that one, and send the batch again with the same ids.
+
+Sample: {"reason": "BATCH_NOT_APPLIED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1"}}
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
+@_typing.final
+class Error(_message.Message):
+    """Why one operation of a batch failed, or one frame of a stream: what its method would have failed with."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CODE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    code: _builtins.int
+    """A `google.rpc.Code`, the numbers of gRPC's status codes; never 0."""
+    reason: _builtins.str
+    """A name of `ErrorReason`, less the prefix `ERROR_REASON_`."""
+    message: _builtins.str
+    """What is wrong, for people."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Ids and bounds, as in `google.rpc.ErrorInfo`; always with `request_id`, and with `field` for INVALID_FIELD."""
+
+    @_builtins.property
+    def retry_delay(self) -> _duration_pb2.Duration:
+        """How long to wait before asking again; unset where that would not help."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.int = ...,
+        reason: _builtins.str = ...,
+        message: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        retry_delay: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_delay", b"retry_delay"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "message", b"message", "metadata", b"metadata", "reason", b"reason", "retry_delay", b"retry_delay"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Error: _TypeAlias = Error  # noqa: Y015

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63reditgate/v1/reservation.proto\x12\rcreditgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x04\n\x0bReservation\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08payer_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x05 \x01(\x03\x12\x10\n\x08\x63\x61ptured\x18\x06 \x01(\x03\x12\x10\n\x08restored\x18\x07 \x01(\x03\x12\x1a\n\x12recipients_granted\x18\x08 \x01(\x05\x12)\n\x05price\x18\t \x01(\x0b\x32\x1a.creditgate.v1.FrozenPrice\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\nsettled_by\x18\r \x01(\x0e\x32\x18.creditgate.v1.SettledBy\x12\x32\n\rexpiry_action\x18\x0e \x01(\x0e\x32\x1b.creditgate.v1.ExpiryAction\x12\"\n\x05\x64raws\x18\x0f \x03(\x0b\x32\x13.creditgate.v1.Draw\x12\x36\n\x06labels\x18\x10 \x03(\x0b\x32&.creditgate.v1.Reservation.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0b\x46rozenPrice\x12\x14\n\x0crate_card_id\x18\x01 \x01(\t\x12\x19\n\x11rate_card_version\x18\x02 \x01(\x03\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x1d\n\x15\x63redits_per_recipient\x18\x04 \x01(\x03\"\x8b\x01\n\x04\x44raw\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1f\n\x03pot\x18\x02 \x01(\x0e\x32\x12.creditgate.v1.Pot\x12(\n\x06grants\x18\x03 \x03(\x0b\x32\x18.creditgate.v1.GrantDraw\x12\x10\n\x08unfunded\x18\x04 \x01(\x03\x12\x12\n\nunenforced\x18\x05 \x01(\x03\".\n\tGrantDraw\x12\x10\n\x08grant_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03*U\n\tSettledBy\x12\x1a\n\x16SETTLED_BY_UNSPECIFIED\x10\x00\x12\x15\n\x11SETTLED_BY_CALLER\x10\x01\x12\x15\n\x11SETTLED_BY_EXPIRY\x10\x02*9\n\x03Pot\x12\x13\n\x0fPOT_UNSPECIFIED\x10\x00\x12\x0e\n\nPOT_WALLET\x10\x01\x12\r\n\tPOT_LIMIT\x10\x02*\xb4\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RESERVATION_STATE_PENDING\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04*b\n\x0c\x45xpiryAction\x12\x1d\n\x19\x45XPIRY_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPIRY_ACTION_RELEASE\x10\x01\x12\x18\n\x14\x45XPIRY_ACTION_COMMIT\x10\x02\x42\x31\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1f\x63reditgate/v1/reservation.proto\x12\rcreditgate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x05\n\x0bReservation\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x10\n\x08payer_id\x18\x02 \x01(\t\x12\x16\n\x0ereservation_id\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.creditgate.v1.ReservationState\x12\x0f\n\x07\x63redits\x18\x05 \x01(\x03\x12\x10\n\x08\x63\x61ptured\x18\x06 \x01(\x03\x12\x10\n\x08restored\x18\x07 \x01(\x03\x12\x1a\n\x12recipients_granted\x18\x08 \x01(\x05\x12)\n\x05price\x18\t \x01(\x0b\x32\x1a.creditgate.v1.FrozenPrice\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bsettle_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\nsettled_by\x18\r \x01(\x0e\x32\x18.creditgate.v1.SettledBy\x12\x32\n\rexpiry_action\x18\x0e \x01(\x0e\x32\x1b.creditgate.v1.ExpiryAction\x12\"\n\x05\x64raws\x18\x0f \x03(\x0b\x32\x13.creditgate.v1.Draw\x12\x36\n\x06labels\x18\x10 \x03(\x0b\x32&.creditgate.v1.Reservation.LabelsEntry\x12\x0c\n\x04held\x18\x11 \x01(\x03\x12\x10\n\x08refunded\x18\x12 \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"k\n\x0b\x46rozenPrice\x12\x14\n\x0crate_card_id\x18\x01 \x01(\t\x12\x19\n\x11rate_card_version\x18\x02 \x01(\x03\x12\x0c\n\x04rule\x18\x03 \x01(\t\x12\x1d\n\x15\x63redits_per_recipient\x18\x04 \x01(\x03\"\x8b\x01\n\x04\x44raw\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x1f\n\x03pot\x18\x02 \x01(\x0e\x32\x12.creditgate.v1.Pot\x12(\n\x06grants\x18\x03 \x03(\x0b\x32\x18.creditgate.v1.GrantDraw\x12\x10\n\x08unfunded\x18\x04 \x01(\x03\x12\x12\n\nunenforced\x18\x05 \x01(\x03\".\n\tGrantDraw\x12\x10\n\x08grant_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63redits\x18\x02 \x01(\x03*U\n\tSettledBy\x12\x1a\n\x16SETTLED_BY_UNSPECIFIED\x10\x00\x12\x15\n\x11SETTLED_BY_CALLER\x10\x01\x12\x15\n\x11SETTLED_BY_EXPIRY\x10\x02*9\n\x03Pot\x12\x13\n\x0fPOT_UNSPECIFIED\x10\x00\x12\x0e\n\nPOT_WALLET\x10\x01\x12\r\n\tPOT_LIMIT\x10\x02*\xb4\x01\n\x10ReservationState\x12!\n\x1dRESERVATION_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19RESERVATION_STATE_PENDING\x10\x01\x12\x1f\n\x1bRESERVATION_STATE_COMMITTED\x10\x02\x12\x1e\n\x1aRESERVATION_STATE_RELEASED\x10\x03\x12\x1d\n\x19RESERVATION_STATE_EXPIRED\x10\x04*b\n\x0c\x45xpiryAction\x12\x1d\n\x19\x45XPIRY_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPIRY_ACTION_RELEASE\x10\x01\x12\x18\n\x14\x45XPIRY_ACTION_COMMIT\x10\x02\x42\x31\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,22 +35,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._serialized_options = b'\n\021com.creditgate.v1P\001Z\032creditgate/v1;creditgatev1'
   _globals['_RESERVATION_LABELSENTRY']._loaded_options = None
   _globals['_RESERVATION_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_SETTLEDBY']._serialized_start=1016
-  _globals['_SETTLEDBY']._serialized_end=1101
-  _globals['_POT']._serialized_start=1103
-  _globals['_POT']._serialized_end=1160
-  _globals['_RESERVATIONSTATE']._serialized_start=1163
-  _globals['_RESERVATIONSTATE']._serialized_end=1343
-  _globals['_EXPIRYACTION']._serialized_start=1345
-  _globals['_EXPIRYACTION']._serialized_end=1443
+  _globals['_SETTLEDBY']._serialized_start=1048
+  _globals['_SETTLEDBY']._serialized_end=1133
+  _globals['_POT']._serialized_start=1135
+  _globals['_POT']._serialized_end=1192
+  _globals['_RESERVATIONSTATE']._serialized_start=1195
+  _globals['_RESERVATIONSTATE']._serialized_end=1375
+  _globals['_EXPIRYACTION']._serialized_start=1377
+  _globals['_EXPIRYACTION']._serialized_end=1475
   _globals['_RESERVATION']._serialized_start=84
-  _globals['_RESERVATION']._serialized_end=715
-  _globals['_RESERVATION_LABELSENTRY']._serialized_start=670
-  _globals['_RESERVATION_LABELSENTRY']._serialized_end=715
-  _globals['_FROZENPRICE']._serialized_start=717
-  _globals['_FROZENPRICE']._serialized_end=824
-  _globals['_DRAW']._serialized_start=827
-  _globals['_DRAW']._serialized_end=966
-  _globals['_GRANTDRAW']._serialized_start=968
-  _globals['_GRANTDRAW']._serialized_end=1014
+  _globals['_RESERVATION']._serialized_end=747
+  _globals['_RESERVATION_LABELSENTRY']._serialized_start=702
+  _globals['_RESERVATION_LABELSENTRY']._serialized_end=747
+  _globals['_FROZENPRICE']._serialized_start=749
+  _globals['_FROZENPRICE']._serialized_end=856
+  _globals['_DRAW']._serialized_start=859
+  _globals['_DRAW']._serialized_end=998
+  _globals['_GRANTDRAW']._serialized_start=1000
+  _globals['_GRANTDRAW']._serialized_end=1046
 # @@protoc_insertion_point(module_scope)

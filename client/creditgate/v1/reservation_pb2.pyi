@@ -166,6 +166,8 @@ class Reservation(_message.Message):
     EXPIRY_ACTION_FIELD_NUMBER: _builtins.int
     DRAWS_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    HELD_FIELD_NUMBER: _builtins.int
+    REFUNDED_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Account that reserved."""
     payer_id: _builtins.str
@@ -175,9 +177,9 @@ class Reservation(_message.Message):
     state: Global___ReservationState.ValueType
     """Where it stands."""
     credits: _builtins.int
-    """Credits that were held when it was granted."""
+    """Credits that were held when it was granted; it never changes."""
     captured: _builtins.int
-    """Credits captured so far."""
+    """Credits captured so far, overage included."""
     restored: _builtins.int
     """Credits given back so far, to live grants."""
     recipients_granted: _builtins.int
@@ -186,6 +188,10 @@ class Reservation(_message.Message):
     """Who settled it; unspecified while PENDING."""
     expiry_action: Global___ExpiryAction.ValueType
     """What becomes of it at its expiry."""
+    held: _builtins.int
+    """Credits held now; 0 once settled."""
+    refunded: _builtins.int
+    """Credits refunded, of those captured."""
     @_builtins.property
     def price(self) -> Global___FrozenPrice:
         """The price frozen on it."""
@@ -229,10 +235,12 @@ class Reservation(_message.Message):
         expiry_action: Global___ExpiryAction.ValueType = ...,
         draws: _abc.Iterable[Global___Draw] | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        held: _builtins.int = ...,
+        refunded: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "price", b"price", "settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "captured", b"captured", "create_time", b"create_time", "credits", b"credits", "draws", b"draws", "expire_time", b"expire_time", "expiry_action", b"expiry_action", "labels", b"labels", "payer_id", b"payer_id", "price", b"price", "recipients_granted", b"recipients_granted", "reservation_id", b"reservation_id", "restored", b"restored", "settle_time", b"settle_time", "settled_by", b"settled_by", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "captured", b"captured", "create_time", b"create_time", "credits", b"credits", "draws", b"draws", "expire_time", b"expire_time", "expiry_action", b"expiry_action", "held", b"held", "labels", b"labels", "payer_id", b"payer_id", "price", b"price", "recipients_granted", b"recipients_granted", "refunded", b"refunded", "reservation_id", b"reservation_id", "restored", b"restored", "settle_time", b"settle_time", "settled_by", b"settled_by", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -16,7 +16,7 @@ from creditgate_server.cli.failures import CommandFailed
 from creditgate_server.cli.grant_views import scope_of
 from creditgate_server.cli.options import account_fields
 from creditgate_server.cli.output import Output
-from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, amount, debt, text_of
+from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, amount, counted, debt, text_of
 
 
 def list_all(arguments: Namespace, output: Output) -> ExitCode:
@@ -61,6 +61,19 @@ def update(arguments: Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+def close(arguments: Namespace, output: Output) -> ExitCode:
+    """End an account."""
+    with connect(arguments) as client:
+        answer = client.close_account(arguments.account_id)
+    words = f"{answer.account.account_id} {'was closed before' if answer.replayed else 'is closed for good'}"
+    rows: list[tuple[str, Value]] = [
+        ("revoked", counted(answer.revoked, "credit") if answer.revoked else None),
+        ("written off", f"{counted(answer.written_off, 'credit')} of debt" if answer.written_off else None),
+    ]
+    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), Facts(rows)])
+    return ExitCode.DONE
+
+
 def balance(arguments: Namespace, output: Output) -> ExitCode:
     """Show what an account can spend, and out of which grants."""
     with connect(arguments) as client:
@@ -100,6 +113,7 @@ def _settings(account: Account) -> Facts:
             ("inbound overdraft limit", _or(account.inbound_overdraft_limit, unbounded)),
             ("floor", _or(account.floor, Text("none", Tone.QUIET))),
             ("late commit", _or(account.late_commit, inherited)),
+            ("overage", _or(account.overage, inherited)),
             ("rate card", account.rate_card_id or inherited),
             ("limit counts inbound", account.limit_counts_inbound),
             ("created", account.create_time),

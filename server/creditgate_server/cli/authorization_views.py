@@ -1,13 +1,13 @@
-"""How decisions, costs, balances and holds are shown to people."""
+"""How decisions, costs, settlements and balances are shown to people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from creditgate.answers import Balance, Committed, Cost, Decided, Draw, FrozenPrice, Released, Reservation, Reserved
+from creditgate import errors
+from creditgate.answers import Balance, Committed, Cost, Decided, Refunded, Released, Reserved
 from creditgate.terms import Decision, ReservationState
-from creditgate_server.cli.views import Facts, Table, Text, Tone, Value, View, amount, counted, debt
+from creditgate_server.cli.views import Facts, Text, Tone, Value, amount, counted, debt, text_of
 
 SPELLING_CHARACTERS_MAX: Final = 60
 """Most of a cheaper spelling that is shown; with --json it is complete."""
@@ -23,7 +23,7 @@ def reserve_outcome(answer: Reserved) -> Text:
         case ReservationState.COMMITTED:
             return Text("already committed: do not send it again", Tone.BAD)
         case ReservationState.RELEASED | ReservationState.EXPIRED:
-            return Text(f"already {_written(answer.state)}, nothing held: take a new id", Tone.BAD)
+            return Text(f"already {text_of(answer.state).words}, nothing held: take a new id", Tone.BAD)
     return Text(f"allowed, {counted(answer.credits, 'credit')} held{again(replayed=answer.replayed)}", _tone(answer))
 
 
@@ -41,8 +41,7 @@ def unenforced(answer: Decided) -> Rows:
     """Say what would have been denied if it were enforced."""
     if answer.decision is not Decision.ALLOWED_MONITORED or answer.denial is None:
         return []
-    short = f", {counted(answer.denial.shortfall, 'credit')} short" if answer.denial.shortfall else ""
-    words = f"{answer.denial.account_id} only monitors; it would deny: {_written(answer.denial.reason)}{short}"
+    words = f"{answer.denial.account_id} only monitors; it would deny, for {errors.denied(answer).why}"
     return [("not enforced", Text(words, Tone.WARNING))]
 
 
@@ -64,8 +63,37 @@ def cost_rows(cost: Cost | None) -> Rows:
     return rows
 
 
-def given_back(answer: Committed | Released) -> Rows:
-    """Show what became of credits that were held and not used."""
+def commit_outcome(answer: Committed) -> Text:
+    """Say in a line what a commit has done."""
+    words = f"{counted(answer.credits, 'credit')} captured{again(replayed=answer.replayed)}"
+    if answer.state is ReservationState.PENDING:
+        words += "; the rest stays held"
+    return Text(words, Tone.WARNING if answer.shortfall else Tone.GOOD)
+
+
+def commit_rows(answer: Committed) -> Rows:
+    """Show what a commit took and gave back."""
+    unpaid = f"{counted(answer.shortfall, 'credit')} used that could not be taken"
+    late = "the hold had expired"
+    return [
+        *given_back(answer),
+        ("overage", f"{counted(answer.overage, 'credit')} beyond what was held" if answer.overage else None),
+        ("shortfall", Text(unpaid, Tone.WARNING) if answer.shortfall else None),
+        ("late", (f"{late}: the credits were taken anew" if answer.credits else late) if answer.late else None),
+    ]
+
+
+def refund_rows(answer: Refunded) -> Rows:
+    """Show what became of credits that were refunded."""
+    unpaid = answer.credits - answer.restored - answer.expired
+    return [
+        *given_back(answer),
+        ("never paid", f"{counted(unpaid, 'credit')}, let through where nobody enforces" if unpaid else None),
+    ]
+
+
+def given_back(answer: Committed | Released | Refunded) -> Rows:
+    """Show what became of credits that went back."""
     return [
         ("given back", answer.restored or None),
         ("repaid debt", answer.debt_repaid or None),
@@ -91,46 +119,6 @@ def balance_facts(balance: Balance, *first: tuple[str, Value]) -> Facts:
     )
 
 
-def reservation_views(reservation: Reservation) -> Iterator[View]:
-    """Show a hold, and where its credits come from."""
-    tone = Tone.GOOD if reservation.state is ReservationState.PENDING else Tone.PLAIN
-    settled_by = f", by {_written(reservation.settled_by)}" if reservation.settled_by is not None else ""
-    yield Facts(
-        [
-            ("account", reservation.account_id),
-            ("paid by", reservation.payer_id),
-            ("state", Text(_written(reservation.state) + settled_by, tone)),
-            ("held", reservation.credits),
-            ("captured", reservation.captured or None),
-            ("given back", reservation.restored or None),
-            ("recipients", reservation.recipients_granted),
-            ("price", _price(reservation.price)),
-            ("created", reservation.create_time),
-            ("expires" if reservation.settle_time is None else "expired or would have", reservation.expire_time),
-            ("settled", reservation.settle_time),
-            ("at expiry", reservation.expiry_action),
-            ("labels", ", ".join(f"{key}={value}" for key, value in reservation.labels.items())),
-        ],
-        title=reservation.reservation_id,
-    )
-    rows = [row for draw in reservation.draws for row in _draw_rows(draw)]
-    yield Table(("Account", "From", "Grant", "Credits"), rows, title="Drawn", empty="nothing")
-
-
-def _draw_rows(draw: Draw) -> Iterator[tuple[Value, ...]]:
-    for grant_id, credits_ in draw.grants:
-        yield draw.account_id, draw.pot, grant_id, credits_
-    if draw.unfunded:
-        yield draw.account_id, draw.pot, Text("no grant: overdraft", Tone.WARNING), draw.unfunded
-    if draw.unenforced:
-        yield draw.account_id, draw.pot, Text("no grant: not enforced", Tone.WARNING), draw.unenforced
-
-
-def _price(price: FrozenPrice) -> str:
-    card = f" ({price.rule}, of card {price.rate_card_id} version {price.rate_card_version})" if price.rule else ""
-    return f"{counted(price.credits_per_recipient, 'credit')} a recipient{card}"
-
-
 def _size(cost: Cost) -> str:
     parts = []
     if cost.segments:
@@ -146,10 +134,6 @@ def _size(cost: Cost) -> str:
 
 def _tone(answer: Decided) -> Tone:
     return Tone.GOOD if answer.denial is None else Tone.WARNING
-
-
-def _written(member: Decision | ReservationState | object) -> str:
-    return str(getattr(member, "name", "")).lower().replace("_", " ")
 
 
 def _shown(character: str) -> str:

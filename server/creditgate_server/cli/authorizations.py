@@ -1,4 +1,4 @@
-"""`quote`, `reserve`, `commit`, `release`, `charge` and `holds`: the hot path, by hand."""
+"""`quote`, `reserve`, `commit`, `release`, `extend`, `charge`, `refund` and `holds`: the hot path, by hand."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from creditgate_server.cli.authorization_views import (
     Rows,
     again,
     balance_facts,
+    commit_outcome,
+    commit_rows,
     cost_rows,
     given_back,
     outcome,
-    reservation_views,
+    refund_rows,
     reserve_outcome,
     unenforced,
 )
@@ -24,7 +26,8 @@ from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.failures import CommandFailed, denial_of
 from creditgate_server.cli.options import actual_fields, usage_fields
 from creditgate_server.cli.output import Output
-from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, counted
+from creditgate_server.cli.reservation_views import holds_table, reservation_views
+from creditgate_server.cli.views import Facts, Sentence, Text, Tone, counted, text_of
 
 
 def quote(arguments: Namespace, output: Output) -> ExitCode:
@@ -65,7 +68,12 @@ def charge(arguments: Namespace, output: Output) -> ExitCode:
     """Take the credits of a usage in one step."""
     arguments.operation_id = arguments.operation_id or new_id()
     with connect(arguments) as client:
-        answer = client.charge(arguments.account_id, charge_id=arguments.operation_id, **usage_fields(arguments))
+        answer = client.charge(
+            arguments.account_id,
+            charge_id=arguments.operation_id,
+            event_time=arguments.event_time,
+            **usage_fields(arguments),
+        )
     taken = f"{counted(answer.credits, 'credit')} taken{again(replayed=answer.replayed)}"
     rows: Rows = [("charge", answer.charge_id if answer.allowed else None), *cost_rows(answer.cost)]
     return _show(answer, outcome(answer, taken, "denied, nothing taken"), rows, output)
@@ -76,21 +84,25 @@ def commit(arguments: Namespace, output: Output) -> ExitCode:
     actual, labels = actual_fields(arguments)
     if actual and arguments.credits is not None:
         raise CommandFailed(ExitCode.USAGE, "--credits says all that was used: leave out the size and --recipients")
+    if arguments.keep_open:
+        arguments.operation_id = arguments.operation_id or new_id()
+    elif arguments.operation_id is not None:
+        raise CommandFailed(ExitCode.USAGE, "--commit-id tells several commits of a hold apart: it needs --keep-open")
     with connect(arguments) as client:
         answer = client.commit(
             arguments.account_id,
             arguments.reservation_id,
             credits=arguments.credits,
+            keep_open=arguments.keep_open,
+            commit_id=arguments.operation_id,
             labels=labels,
             **actual,
         )
-    rows: Rows = [
-        *given_back(answer),
-        ("overage", f"{counted(answer.overage, 'credit')} beyond what was held" if answer.overage else None),
-        ("late", "the hold had expired: the credits were taken anew" if answer.late else None),
-    ]
-    words = Text(f"{counted(answer.credits, 'credit')} captured{again(replayed=answer.replayed)}", Tone.GOOD)
-    output.answer(document_of(answer), [Sentence(words), Facts(rows), balance_facts(answer.balance)])
+    rows: Rows = [("commit", arguments.operation_id), *commit_rows(answer)]
+    document = document_of(answer)
+    if arguments.keep_open:
+        document["commit_id"] = arguments.operation_id
+    output.answer(document, [Sentence(commit_outcome(answer)), Facts(rows), balance_facts(answer.balance)])
     return ExitCode.DONE
 
 
@@ -105,6 +117,34 @@ def release(arguments: Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
+def extend(arguments: Namespace, output: Output) -> ExitCode:
+    """Let a hold expire later."""
+    with connect(arguments) as client:
+        answer = client.extend(arguments.account_id, arguments.reservation_id, arguments.ttl)
+    words = f"{arguments.reservation_id} is held until {text_of(answer.expire_time).words}"
+    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD))])
+    return ExitCode.DONE
+
+
+def refund(arguments: Namespace, output: Output) -> ExitCode:
+    """Give back what was captured."""
+    arguments.operation_id = arguments.operation_id or new_id()
+    with connect(arguments) as client:
+        answer = client.refund(
+            arguments.account_id,
+            reservation_id=arguments.reservation_id,
+            charge_id=arguments.charge_id,
+            credits=arguments.credits,
+            refund_id=arguments.operation_id,
+        )
+    done = f"{counted(answer.credits, 'credit')} refunded" if answer.credits else "nothing was left to refund"
+    words = Text(done + again(replayed=answer.replayed), Tone.GOOD)
+    rows: Rows = [("refund", arguments.operation_id), *refund_rows(answer)]
+    document = {"refund_id": arguments.operation_id, **document_of(answer)}
+    output.answer(document, [Sentence(words), Facts(rows), balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
 def holds(arguments: Namespace, output: Output) -> ExitCode:
     """List open holds, or show one."""
     account_id = arguments.account_id
@@ -114,15 +154,7 @@ def holds(arguments: Namespace, output: Output) -> ExitCode:
             output.answer(document_of(reservation), reservation_views(reservation))
             return ExitCode.DONE
         found = list(client.list_reservations(account_id, include_descendants=arguments.below, page_size=PAGE_SIZE))
-    rows = [
-        (each.reservation_id, each.account_id, each.credits, each.recipients_granted, each.price.rule, each.expire_time)
-        for each in found
-    ]
-    headings = ("Reservation", "Account", "Credits", "Recipients", "Rule", "Expires")
-    output.answer(
-        {"reservations": json_of(found)},
-        [Table(headings, rows, empty="no open holds; --below lists those of accounts below it too")],
-    )
+    output.answer({"reservations": json_of(found)}, [holds_table(found)])
     return ExitCode.DONE
 
 

@@ -1,4 +1,4 @@
-"""`grant` and `grants`: credits given, and what became of them."""
+"""`grant`, `grants`, `revoke` and `transfer`: credits given, taken back and moved, and what became of them."""
 
 from __future__ import annotations
 
@@ -43,6 +43,56 @@ def grant(arguments: Namespace, output: Output) -> ExitCode:
         ("repaid debt", answer.debt_repaid or None),
     ]
     output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), Facts(rows), balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
+def revoke(arguments: Namespace, output: Output) -> ExitCode:
+    """Take back what remains of a grant."""
+    with connect(arguments) as client:
+        answer = client.revoke_grant(
+            arguments.account_id,
+            arguments.grant_id,
+            claw_back=arguments.claw_back,
+            actor=arguments.actor,
+            note=arguments.note,
+        )
+    grant_ = answer.grant
+    earlier = " by an earlier call" if answer.replayed else ""
+    taken = f"{counted(answer.revoked, 'credit')} of {grant_.grant_id} revoked{earlier}"
+    spent = grant_.captured - grant_.refunded + grant_.debt_repaid - answer.clawed_back
+    rows: Rows = [
+        ("clawed back", f"{answer.clawed_back:,} from other grants of its kind" if answer.clawed_back else None),
+        ("still held", grant_.held or None),
+        ("spent for good", spent or None),
+    ]
+    output.answer(document_of(answer), [Sentence(Text(taken, Tone.GOOD)), Facts(rows), balance_facts(answer.balance)])
+    return ExitCode.DONE
+
+
+def transfer(arguments: Namespace, output: Output) -> ExitCode:
+    """Move credits to another account."""
+    arguments.operation_id = arguments.operation_id or new_id()
+    with connect(arguments) as client:
+        answer = client.transfer(
+            arguments.account_id,
+            arguments.target_account_id,
+            arguments.credits,
+            transfer_id=arguments.operation_id,
+            actor=arguments.actor,
+            reference=arguments.reference,
+            note=arguments.note,
+        )
+    moved = f"{counted(answer.credits, 'credit')} moved from {arguments.account_id} to {arguments.target_account_id}"
+    rows: Rows = [("transfer", arguments.operation_id), ("repaid debt", answer.debt_repaid or None)]
+    output.answer(
+        {"transfer_id": arguments.operation_id, **document_of(answer)},
+        [
+            Sentence(Text(moved + again(replayed=answer.replayed), Tone.GOOD)),
+            Facts(rows),
+            balance_facts(answer.balance),
+            balance_facts(answer.target_balance),
+        ],
+    )
     return ExitCode.DONE
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from creditgate import errors
-from creditgate.answers import Decided
+from creditgate.answers import Decided, Denial
 from creditgate.terms import Decision, DenialReason
 from creditgate_server.cli.documents import Document, json_of
 from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.views import text_of
 
 FLAGS: Final[Mapping[str, str]] = {
     "account_id": "ACCOUNT",
@@ -18,6 +20,9 @@ FLAGS: Final[Mapping[str, str]] = {
     "reservation_id": "the id",
     "charge_id": "the id",
     "grant_id": "the id",
+    "refund_id": "the id",
+    "transfer_id": "the id",
+    "target_account_id": "TARGET",
     "credits": "credits",
     "recipient_count": "--recipients",
     "recipient": "--to",
@@ -32,12 +37,22 @@ FLAGS: Final[Mapping[str, str]] = {
 }
 """Fields of the interface that the command line calls otherwise than `--field-name`."""
 
+TIMES: Final[Mapping[str, str]] = {"effective": "--effective", "expires": "--expires", "event_time": "--event-time"}
+"""Options that may be said relative to now."""
+
 REMEDIES: Final[Mapping[type[errors.CallFailed], str]] = {
     errors.AccountNotFound: "see `creditgate accounts`, or create it with `creditgate accounts create {account_id}`",
     errors.ParentNotFound: "create it with `creditgate accounts create {parent_id}`",
     errors.AccountAlreadyExists: "see `creditgate accounts show {account_id}`",
     errors.ReservationNotFound: "see `creditgate holds {account_id}`",
     errors.RateCardNotFound: "see `creditgate rates`",
+    errors.GrantNotFound: "see `creditgate grants {account_id} --ended`",
+    errors.IdTooOld: "if it was not, charge it without --event-time",
+    errors.OverageRejected: "see `creditgate holds {account_id} {reservation_id}`",
+    errors.RefundExceedsCaptured: "without --credits all that is left is refunded",
+    errors.TransferNotCovered: "see `creditgate balance {account_id}`",
+    errors.AccountNotEmpty: "see `creditgate holds {account_id}` and `creditgate accounts list {account_id}`",
+    errors.AccountNotSelfFunded: "see `creditgate accounts show {account_id}`",
 }
 """What helps with a failure, filled in from its metadata."""
 
@@ -88,8 +103,8 @@ def how_to_repeat(arguments: Namespace, failure: errors.CallFailed | None) -> st
     said = vars(arguments)
     if said.get("operation_id") is None or not (failure is None or isinstance(failure, errors.OutcomeUnknown)):
         return ""
-    times = [f" --{name} {json_of(said[name])}" for name in ("effective", "expires") if said.get(name) is not None]
-    return f"; to learn whether it was done, repeat it with --id {said['operation_id']}{''.join(times)}"
+    times = [f" {flag} {json_of(said[name])}" for name, flag in TIMES.items() if said.get(name) is not None]
+    return f"; to learn whether it was done, repeat it with {said['id_flag']} {said['operation_id']}{''.join(times)}"
 
 
 def error_document(failure: errors.CallFailed | CommandFailed) -> Document:
@@ -114,7 +129,18 @@ def denial_of(answer: Decided) -> str | None:
     """Say why a usage was denied, and what to do; None when it was not."""
     if answer.decision is not Decision.DENIED or answer.denial is None:
         return None
-    level, shortfall = answer.denial.account_id, answer.denial.shortfall
+    words = [f"denied: {errors.denied(answer)}", next_credits(answer.denial.next_credit_time), remedy_of(answer.denial)]
+    return "; ".join(filter(None, words))
+
+
+def next_credits(time: datetime | None) -> str:
+    """Say when the next credits come, if anybody knows of any."""
+    return f"the next credits come on {text_of(time).words}" if time is not None else ""
+
+
+def remedy_of(denial: Denial) -> str:
+    """Say what helps against a denial; nothing where nothing does."""
+    level, shortfall = denial.account_id, denial.shortfall
     fills_wallet = f"`creditgate grant {level} {shortfall}` gives the wallet of {level} as many"
     remedies = {
         DenialReason.INSUFFICIENT_CREDITS: fills_wallet,
@@ -127,8 +153,7 @@ def denial_of(answer: Decided) -> str | None:
         DenialReason.TOO_MANY_SEGMENTS: "shorten the text",
         DenialReason.NO_RATE: "`creditgate rates show ID` lists the rules of a card",
     }
-    remedy = remedies.get(answer.denial.reason)
-    return f"denied: {errors.denied(answer)}" + (f"; {remedy}" if remedy else "")
+    return remedies.get(denial.reason, "")
 
 
 def _flag_of(field: str) -> str:

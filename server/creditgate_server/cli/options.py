@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final, cast
 
 from creditgate.fields import AccountFields, Traffic, UsageFields
 from creditgate.pricing.usage import Channel, Direction, Priority
-from creditgate.terms import AccountStatus, Enforcement, Funding
+from creditgate.terms import AccountStatus, Enforcement, Funding, LateCommit, Overage
 from creditgate_server.cli.values import (
     choices,
     label,
-    late_commit,
     region,
     term,
+    term_or_inherited,
     whole_number,
     whole_number_or_none,
     written,
@@ -43,10 +43,10 @@ def channels(parser: ArgumentParser, explanation: str) -> None:
     )
 
 
-def usage(parser: ArgumentParser, *, direction_required: bool = False) -> None:
+def usage(parser: ArgumentParser, *, direction_required: bool = False, size_required: bool = True) -> None:
     """Add what describes a usage. Destinations are the names of `UsageFields`; what is not said stays absent."""
     parser.usage = "%(prog)s ACCOUNT SIZE [option ...]"
-    sizes = _add_sizes(parser, required=True)
+    sizes = _add_sizes(parser, "SIZE, for each recipient: one of", required=size_required)
     sizes.add_argument(
         "--credits", type=whole_number, default=SUPPRESS, metavar="N", help="credits for each recipient, priced by you"
     )
@@ -76,7 +76,7 @@ def usage(parser: ArgumentParser, *, direction_required: bool = False) -> None:
 def actual_usage(parser: ArgumentParser) -> None:
     """Add what describes how much of a hold was used."""
     parser.usage = "%(prog)s ACCOUNT ID [SIZE] [option ...]"
-    sizes = _add_sizes(parser, required=False)
+    sizes = _add_sizes(parser, "SIZE, for each recipient; default: as held", required=False)
     sizes.add_argument("--credits", type=whole_number, metavar="N", help="credits in all; default: all that is held")
     _add_recipients(parser, default="as held")
     _add_labels(parser)
@@ -122,9 +122,17 @@ def account_settings(parser: ArgumentParser) -> None:
         parser,
         "--late-commit",
         "late_commit",
-        late_commit,
+        term_or_inherited(LateCommit),
         "{accept,reject,inherit}",
         "commits after the hold's expiry",
+    )
+    _add_optional(
+        parser,
+        "--overage",
+        "overage",
+        term_or_inherited(Overage),
+        "{allow,cap,reject,inherit}",
+        "what commits take beyond what is held: all, what is there, nothing",
     )
     _add_optional(parser, "--rate-card", "rate_card_id", str, "ID", 'what prices its usage; "" inherits')
     parser.add_argument(
@@ -187,10 +195,8 @@ def _add_optional(  # noqa: PLR0913, PLR0917 -- a row of a table
     parser.add_argument(flag, dest=name, type=read, default=SUPPRESS, metavar=metavar, help=explanation)
 
 
-def _add_sizes(parser: ArgumentParser, *, required: bool) -> _MutuallyExclusiveGroup:
-    group = parser.add_argument_group(
-        "SIZE, for each recipient: one of" if required else "SIZE, for each recipient; default: as held"
-    )
+def _add_sizes(parser: ArgumentParser, title: str, *, required: bool) -> _MutuallyExclusiveGroup:
+    group = parser.add_argument_group(title)
     sizes = group.add_mutually_exclusive_group(required=required)
     sizes.add_argument(
         "--body", default=SUPPRESS, metavar="TEXT", help="the text itself, which is counted and forgotten"

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Final, TypeVar
 
-from creditgate.terms import LateCommit
-
 UNITS_S: Final[Mapping[str, int]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 """Units of a duration, in seconds; without one it is in seconds."""
 
@@ -47,27 +45,44 @@ def duration_s(text: str) -> int:
 
 def point_in_time(text: str) -> datetime:
     """Read a date, which begins at 00:00 UTC, a time of RFC 3339, or how long it is from now, such as 90d."""
-    if _DURATION.fullmatch(text) and not text.isdigit():
-        try:
-            return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=duration_s(text))
-        except OverflowError:
-            raise ArgumentTypeError(f"{text} from now is beyond the year 9999") from None
+    if not _is_duration(text):
+        return _time(text, "90d")
+    try:
+        return _now() + timedelta(seconds=duration_s(text))
+    except OverflowError:
+        raise ArgumentTypeError(f"{text} from now is beyond the year 9999") from None
+
+
+def time_past(text: str) -> datetime:
+    """Read a date, a time of RFC 3339, or how long ago it was, such as 2h."""
+    if not _is_duration(text):
+        return _time(text, "2h for two hours ago")
+    try:
+        return _now() - timedelta(seconds=duration_s(text))
+    except OverflowError:
+        raise ArgumentTypeError(f"{text} ago is before the year 1") from None
+
+
+def _is_duration(text: str) -> bool:
+    return _DURATION.fullmatch(text) is not None and not text.isdigit()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _time(text: str, relative: str) -> datetime:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise ArgumentTypeError(
-            f"write a date such as 2026-12-31, a time such as 2026-12-31T18:00:00Z, or 90d, not {text!r}"
+            f"write a date such as 2026-12-31, a time such as 2026-12-31T18:00:00Z, or {relative}, not {text!r}"
         ) from None
     if time.tzinfo is not None:
         return time
     if "T" in text or " " in text:
         raise ArgumentTypeError(f"write the time's zone too, such as {text}Z for UTC")
     return time.replace(tzinfo=UTC)
-
-
-def late_commit(text: str) -> LateCommit | None:
-    """Read what becomes of late commits; `inherit` is None."""
-    return None if text.lower() == "inherit" else term(LateCommit)(text)
 
 
 def label(text: str) -> tuple[str, str]:
@@ -98,6 +113,12 @@ def term(kind: type[_Term]) -> Callable[[str], _Term]:
             raise ArgumentTypeError(f"write one of {', '.join(map(written, kind))}, not {text!r}") from None
 
     return read
+
+
+def term_or_inherited(kind: type[_Term]) -> Callable[[str], _Term | None]:
+    """Return a reader of the members of an enumeration, and of `inherit`, which is None."""
+    read = term(kind)
+    return lambda text: None if text.lower() == "inherit" else read(text)
 
 
 def choices(kind: type[IntEnum]) -> str:

@@ -34,8 +34,9 @@ def verify(arguments: Namespace, output: Output) -> ExitCode:
     output.answer(report_document(report), report_views(report))
     if report.conserved:
         return ExitCode.DONE
+    breaches = counted(len(report.breaches), "breach", "breaches")
     output.problem(
-        f"not conserved: {counted(len(report.breaches), 'breach', 'breaches')}, the first one: {report.breaches[0]}"
+        f"not conserved: {breaches}{' and more' if report.unnamed else ''}, the first one: {report.breaches[0]}"
     )
     return ExitCode.NEGATIVE
 
@@ -58,6 +59,7 @@ def report_document(report: Report) -> Document:
         "journal_entries": report.journal_entries,
         "breaches": json_of(report.breaches),
         "unsettled": json_of(report.unsettled),
+        "unnamed": report.unnamed,
     }
 
 
@@ -78,5 +80,7 @@ def report_views(report: Report) -> Iterator[View]:
         rows = [(each.account_id, each.grant_id, each.invariant, each.found, each.expected) for each in report.breaches]
         yield Table(("Account", "Grant", "What should hold", "Found", "Expected"), rows, title="Breaches")
     if report.unsettled:
-        words = "changed too fast for their open holds to be summed: verify again when they are less busy"
+        words = "changed too fast for all of theirs to be read at one moment: verify again when they are less busy"
         yield Sentence(Text(f"{', '.join(report.unsettled)} {words}", Tone.WARNING))
+    if report.unnamed:
+        yield Sentence(Text(f"{counted(report.unnamed, 'finding')} more", Tone.WARNING))

@@ -14,7 +14,15 @@ from creditgate.pricing.usage import Body, Channel
 
 if TYPE_CHECKING:
     from creditgate.pricing.usage import Usage
-    from creditgate_server.credit.operations import AccountSettings, Charge, GrantCredits, Reserve, Traffic
+    from creditgate_server.credit.operations import (
+        AccountSettings,
+        Charge,
+        GrantCredits,
+        Refund,
+        Reserve,
+        Traffic,
+        Transfer,
+    )
 
 SCHEME: Final = "1"
 """Changes with the fields or their order; an id from before is then answered ID_REUSED, never paid twice."""
@@ -81,6 +89,16 @@ def content_of_grant(operation: GrantCredits) -> bytes:
     )
 
 
+def content_of_refund(operation: Refund) -> bytes:
+    """Digest a refund: of what, and how much (None: all that is left)."""
+    return _digest("refund", operation.account_id, operation.reservation_id, operation.charge_id, operation.credits)
+
+
+def content_of_transfer(operation: Transfer) -> bytes:
+    """Digest a transfer: whose credits, to whom, and how many."""
+    return _digest("transfer", operation.account_id, operation.target_account_id, operation.credits)
+
+
 def content_of_account(settings: AccountSettings) -> bytes:
     """Digest the settings an account is created with."""
     return _digest(
@@ -92,6 +110,7 @@ def content_of_account(settings: AccountSettings) -> bytes:
         settings.inbound_overdraft_limit,
         settings.floor,
         settings.late_commit and int(settings.late_commit),
+        settings.overage and int(settings.overage),
         settings.rate_card_id,
         settings.limit_counts_inbound,
         settings.display_name,

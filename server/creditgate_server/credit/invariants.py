@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from creditgate_server.credit.terms import GrantState, Pot
+from creditgate_server.credit.terms import AccountStatus, GrantState, Pot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 NEVER_MS: Final = 2**48 - 1
 """What no expiry sorts as in a burn order."""
 
+PARTS: Final = ("remaining", "held", "captured", "refunded", "debt_paid", "expired", "revoked", "moved")
+"""Where a grant's credits are, or went. `refunded` is the part of `captured` that came back, and is elsewhere now."""
+
+_CONSERVED: Final = "amount = remaining + held + (captured - refunded) + debt_paid + expired + revoked + moved"
+
 
 @dataclass(frozen=True, slots=True)
 class GrantRecord:
     """A grant as it stands in the store, its times in milliseconds.
 
-    `expire_ms` is NEVER_MS without an expiry, `starts_ms` 0 once it has begun; `ended` tells where it lives.
+    `expire_ms` is NEVER_MS without an expiry, `starts_ms` 0 once it has begun.
     """
 
     number: int
@@ -36,9 +41,28 @@ class GrantRecord:
     remaining: int
     held: int
     captured: int
+    refunded: int
     debt_paid: int
     expired: int
-    ended: bool
+    revoked: int
+    moved: int
+
+    @property
+    def is_active(self) -> bool:
+        """Whether there is anything of it to draw, to hold, or to wait for; else it lives among the ended ones."""
+        if self.state is GrantState.LIVE:
+            return self.remaining != 0 or self.held != 0
+        return self.state is GrantState.PENDING
+
+
+@dataclass(frozen=True, slots=True)
+class EndedGrant:
+    """A grant that has ended; where what comes back to it goes ("": nowhere), and whether that heir is there."""
+
+    grant: GrantRecord
+    heir_account_id: str
+    heir_number: int
+    heir_exists: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +78,48 @@ class PotRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """All that is kept of one account, read in one step. `counters` and `totals` are named in `lua/codec.lua`."""
+    """All that is kept of one account but its ended grants, read in one step; `lua/codec.lua` names the figures.
+
+    `ended`: per pot the number of its ended grants, as `count`, and the sums of their figures. `adjustment`: number of
+    the grant that takes what comes back and has no other, 0 for none. `due_ms`: when something of its grants is due by
+    the index of its organisation, 0 for never.
+    """
 
     account_id: str
     counters: Mapping[str, int]
     totals: Mapping[str, int]
     pots: Mapping[Pot, PotRecord]
     grants: tuple[GrantRecord, ...]
+    ended: Mapping[Pot, Mapping[str, int]]
+    status: AccountStatus
+    children: int
+    adjustment: int
+    due_ms: int
 
 
 @dataclass(frozen=True, slots=True)
-class HeldByTree:
+class TreeCounters:
+    """What an account says of the open holds that draw on it, of those that are its own, and of credits that moved.
+
+    `seq` is the number of its latest journal entry then.
+    """
+
+    seq: int
+    reserved: int
+    limit_reserved: int
+    unfunded: int
+    open_holds: int
+    moved: int
+    moved_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInTree:
     """What the open holds of an organisation hold: credits of grants and without cover per pot, and holds per leaf."""
 
-    granted: Mapping[tuple[str, Pot], int]
-    uncovered: Mapping[tuple[str, Pot], int]
-    open_holds: Mapping[str, int]
+    granted: Counter[tuple[str, Pot]]
+    uncovered: Counter[tuple[str, Pot]]
+    open_holds: Counter[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +133,7 @@ class DueTimes:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """An invariant that does not hold, with the account, the grant where there is one, and the amounts."""
+    """An invariant that does not hold, with the account and the grant where there is one, and the amounts."""
 
     account_id: str
     grant_id: str
@@ -93,31 +143,64 @@ class Breach:
 
     def __str__(self) -> str:
         """Say it in one line."""
+        account = f"account {self.account_id}" if self.account_id else "all accounts"
         grant = f", grant {self.grant_id}" if self.grant_id else ""
-        return f"account {self.account_id}{grant}: {self.invariant}: found {self.found}, expected {self.expected}"
+        return f"{account}{grant}: {self.invariant}: found {self.found}, expected {self.expected}"
 
 
 def breaches_of_account(account: AccountRecord) -> Iterator[Breach]:
-    """Yield what does not hold within one account."""
+    """Yield what does not hold within one account, its ended grants taken as their sums say."""
     for grant in account.grants:
-        yield from _grant(account, grant)
+        yield from _grant(account.account_id, grant, among_ended=False)
     for pot in Pot:
         yield from _pot(account, pot)
-    yield from _account(account)
+    yield from _totals(account)
+    yield from _counters(account)
 
 
-def _grant(account: AccountRecord, grant: GrantRecord) -> Iterator[Breach]:
-    parts = grant.remaining + grant.held + grant.captured + grant.debt_paid + grant.expired
+def breaches_of_ended_grant(account_id: str, ended: EndedGrant) -> Iterator[Breach]:
+    """Yield what does not hold of a grant that is kept among the ended ones."""
+    grant = ended.grant
+    yield from _grant(account_id, grant, among_ended=True)
+    if grant.state is GrantState.MOVED and not ended.heir_account_id:
+        yield Breach(account_id, grant.grant_id, "a moved grant has an heir", 0, 1)
+    if ended.heir_account_id and not ended.heir_exists:
+        name = f"its heir, number {ended.heir_number} of {ended.heir_account_id}, is there"
+        yield Breach(account_id, grant.grant_id, name, 0, 1)
+
+
+def _grant(account_id: str, grant: GrantRecord, *, among_ended: bool) -> Iterator[Breach]:
+    parts = sum(getattr(grant, name) for name in PARTS) - 2 * grant.refunded
     if grant.amount != parts:
-        name = "amount = remaining + held + captured + debt_paid + expired"
-        yield Breach(account.account_id, grant.grant_id, name, grant.amount, parts)
-    for name in ("remaining", "held", "captured", "debt_paid", "expired"):
+        yield Breach(account_id, grant.grant_id, _CONSERVED, grant.amount, parts)
+    for name in PARTS:
         if getattr(grant, name) < 0:
-            yield Breach(account.account_id, grant.grant_id, f"{name} >= 0", getattr(grant, name), 0)
-    is_over = grant.state is GrantState.EXPIRED or grant.remaining == grant.held == 0
-    if grant.ended != is_over:
+            yield Breach(account_id, grant.grant_id, f"{name} >= 0", getattr(grant, name), 0)
+    if grant.refunded > grant.captured:
+        yield Breach(account_id, grant.grant_id, "refunded <= captured", grant.refunded, grant.captured)
+    if grant.is_active is among_ended:
         name = "a grant is among the ended ones when nothing of it can be drawn or given back"
-        yield Breach(account.account_id, grant.grant_id, name, int(grant.ended), int(is_over))
+        yield Breach(account_id, grant.grant_id, name, int(among_ended), int(not grant.is_active))
+
+
+FOLDED: Final = ("amount", "held", "captured", "refunded", "debt_paid", "expired", "revoked", "moved")
+"""Figures of ended grants that an account keeps the sums of; nothing remains of an ended grant."""
+
+
+def fold(sums: Counter[tuple[Pot, str]], grant: GrantRecord) -> None:
+    """Add an ended grant to the sums of its account, as the account should keep them."""
+    sums[grant.pot, "count"] += 1
+    for name in FOLDED:
+        sums[grant.pot, name] += getattr(grant, name)
+
+
+def breaches_of_ended(account: AccountRecord, sums: Mapping[tuple[Pot, str], int]) -> Iterator[Breach]:
+    """Yield where an account keeps other sums of its ended grants than those grants have, at one moment."""
+    for pot in Pot:
+        for name in ("count", *FOLDED):
+            found, expected = account.ended[pot][name], sums.get((pot, name), 0)
+            if found != expected:
+                yield Breach(account.account_id, "", f"{name} of ended {pot.name.lower()} grants", found, expected)
 
 
 def _pot(account: AccountRecord, pot: Pot) -> Iterator[Breach]:
@@ -135,7 +218,7 @@ def _pot(account: AccountRecord, pot: Pot) -> Iterator[Breach]:
 
 
 def _order(account: AccountRecord, pot: Pot, drawable: list[GrantRecord]) -> Iterator[Breach]:
-    """Yield the first place at which a burn order is not priority, soonest expiry, oldest, id; and grants it lacks."""
+    """Yield the first place at which a burn order is not priority, soonest expiry, oldest; and grants it lacks."""
     record = account.pots[pot]
     name = f"the {pot.name.lower()} burn order names every grant with credits left, once"
     found = Counter(number for number, *_ in record.order)
@@ -145,70 +228,98 @@ def _order(account: AccountRecord, pot: Pot, drawable: list[GrantRecord]) -> Ite
             yield Breach(account.account_id, grant.grant_id, name, found[grant.number], due[grant.number])
     if found != due:
         return
-    drawable.sort(key=lambda grant: (grant.priority, grant.expire_ms, grant.create_ms, grant.grant_id))
+    drawable.sort(key=lambda grant: (grant.priority, grant.expire_ms, grant.create_ms, grant.number))
     for place, (entry, grant) in enumerate(zip(record.order, drawable, strict=True)):
         if entry != (grant.number, grant.scope, grant.priority, grant.expire_ms, grant.create_ms):
             name = f"place {place} of the {pot.name.lower()} burn order, by grant number, with its scope and times"
             yield Breach(account.account_id, grant.grant_id, name, entry[0], grant.number)
 
 
-def _account(account: AccountRecord) -> Iterator[Breach]:
-    counters, totals = account.counters, account.totals
+def _sum(account: AccountRecord, pot: Pot, name: str) -> int:
+    """Sum a figure over all grants of a pot, ended ones too."""
+    active: int = sum(getattr(grant, name) for grant in account.grants if grant.pot is pot)
+    return account.ended[pot][name] + active
 
-    def total(pot: Pot, name: str) -> int:
-        return sum(getattr(grant, name) for grant in account.grants if grant.pot is pot)
 
-    equations = {
-        "granted = Σ amount": (totals["granted"], total(Pot.WALLET, "amount")),
-        "captured = Σ captured": (totals["captured"], total(Pot.WALLET, "captured")),
-        "debt_paid = Σ debt_paid": (totals["debt_paid"], total(Pot.WALLET, "debt_paid")),
-        "expired = Σ expired": (totals["expired"], total(Pot.WALLET, "expired")),
-        "limit_granted = Σ amount of allotments": (totals["limit_granted"], total(Pot.LIMIT, "amount")),
-        "limit_captured = Σ captured of allotments": (totals["limit_captured"], total(Pot.LIMIT, "captured")),
-        "limit_expired = Σ expired of allotments": (totals["limit_expired"], total(Pot.LIMIT, "expired")),
-        "debt = debt_incurred - debt_paid": (counters["debt"], totals["debt_incurred"] - totals["debt_paid"]),
-        "reserved = Σ held + unfunded": (counters["reserved"], total(Pot.WALLET, "held") + counters["unfunded"]),
-        "limit_reserved = Σ held of allotments": (counters["limit_reserved"], total(Pot.LIMIT, "held")),
-        "used = captured + debt_incurred + overrun": (
-            counters["used"],
-            totals["captured"] + totals["debt_incurred"] + totals["overrun"],
-        ),
-        "grants = active grants": (counters["grants"], sum(not grant.ended for grant in account.grants)),
-    }
+def _totals(account: AccountRecord) -> Iterator[Breach]:
+    totals, equations = account.totals, {}
+    for pot, prefix in ((Pot.WALLET, ""), (Pot.LIMIT, "limit_")):
+        equations[f"{prefix}granted = Σ amount"] = (totals[f"{prefix}granted"], _sum(account, pot, "amount"))
+        for name in ("captured", "refunded", "debt_paid", "expired", "revoked", "moved"):
+            # No debt is paid by a limit, and nothing moves out of one.
+            equations[f"{prefix}{name} = Σ {name}"] = (totals.get(f"{prefix}{name}", 0), _sum(account, pot, name))
     yield from _unequal(account.account_id, equations)
-    events = [grant.starts_ms or grant.expire_ms for grant in account.grants if not grant.ended]
-    due_ms = min((event_ms for event_ms in events if event_ms != NEVER_MS), default=NEVER_MS)
+    for name, total in totals.items():
+        if total < 0:
+            yield Breach(account.account_id, "", f"total {name} >= 0", total, 0)
+
+
+def _counters(account: AccountRecord) -> Iterator[Breach]:
+    account_id, counters, totals = account.account_id, account.counters, account.totals
+    lowered = totals["debt_paid"] + totals["forgiven"] + totals["written_off"]
+    used = totals["captured"] + totals["debt_incurred"] + totals["overrun"]
+    has_limit = any(grant.pot is Pot.LIMIT for grant in account.grants) or account.ended[Pot.LIMIT]["count"] > 0
+    equations = {
+        "debt = debt_incurred - debt_paid - forgiven - written_off": (
+            counters["debt"],
+            totals["debt_incurred"] - lowered,
+        ),
+        "reserved = Σ held + unfunded": (
+            counters["reserved"],
+            _sum(account, Pot.WALLET, "held") + counters["unfunded"],
+        ),
+        "limit_reserved = Σ held of allotments": (counters["limit_reserved"], _sum(account, Pot.LIMIT, "held")),
+        "used = captured + debt_incurred + overrun": (counters["used"], used),
+        "grants = number of active grants": (counters["grants"], len(account.grants)),
+        "has_limit = an allotment was ever given": (counters["has_limit"], int(has_limit)),
+        "the account's time in the due index = grant_due": (account.due_ms, counters["grant_due"]),
+    }
+    yield from _unequal(account_id, equations)
+    due_ms = min((due for grant in account.grants if (due := _next_event_ms(grant))), default=NEVER_MS)
     if (counters["grant_due"] or NEVER_MS) > due_ms:
-        yield Breach(account.account_id, "", "grant_due <= the next start or end", counters["grant_due"], due_ms)
+        yield Breach(account_id, "", "grant_due <= the next start or end", counters["grant_due"], due_ms)
     newest = max((grant.number for grant in account.grants), default=0)
     if counters["grant_next"] <= newest:
-        yield Breach(account.account_id, "", "grant_next > every grant's number", counters["grant_next"], newest + 1)
+        yield Breach(account_id, "", "grant_next > every grant's number", counters["grant_next"], newest + 1)
     parts = totals["inbound"] + totals["overage"] + totals["late"]
     if parts > counters["used"]:
-        yield Breach(account.account_id, "", "inbound + overage + late <= used", parts, counters["used"])
+        yield Breach(account_id, "", "inbound + overage + late <= used", parts, counters["used"])
     for name in ("debt", "unfunded", "reserved", "limit_reserved", "open_holds"):
         if counters[name] < 0:
-            yield Breach(account.account_id, "", f"{name} >= 0", counters[name], 0)
+            yield Breach(account_id, "", f"{name} >= 0", counters[name], 0)
 
 
-def breaches_of_holds(counters: Mapping[str, Mapping[str, int]], held: HeldByTree) -> Iterator[Breach]:
-    """Yield where the counters of accounts differ from what the open holds of their organisation hold.
+def breaches_of_tree(counters: Mapping[str, TreeCounters], held: HeldInTree) -> Iterator[Breach]:
+    """Yield where the accounts of an organisation differ from what its open holds hold.
 
-    `counters` and `held` must be of one moment.
+    `counters`, which are those of all its accounts, and `held` must be of one moment.
     """
     for account_id, own in counters.items():
         wallet, limit = (account_id, Pot.WALLET), (account_id, Pot.LIMIT)
         unfunded = held.uncovered.get(wallet, 0)
         equations = {
-            "reserved = Σ open holds": (own["reserved"], held.granted.get(wallet, 0) + unfunded),
-            "unfunded = Σ uncovered of open holds": (own["unfunded"], unfunded),
-            "limit_reserved = Σ open holds": (own["limit_reserved"], held.granted.get(limit, 0)),
-            "open_holds = number of open holds": (own["open_holds"], held.open_holds.get(account_id, 0)),
+            "reserved = Σ open holds": (own.reserved, held.granted.get(wallet, 0) + unfunded),
+            "unfunded = Σ uncovered of open holds": (own.unfunded, unfunded),
+            "limit_reserved = Σ open holds": (own.limit_reserved, held.granted.get(limit, 0)),
+            "open_holds = number of open holds": (own.open_holds, held.open_holds.get(account_id, 0)),
         }
         yield from _unequal(account_id, equations)
     named = {account_id for account_id, _ in held.granted} | set(held.open_holds)
     for account_id in sorted(named - set(counters)):
         yield Breach(account_id, "", "an account that open holds name is listed", 0, 1)
+
+
+def breaches_of_moves(root_id: str, counters: Mapping[str, TreeCounters]) -> Iterator[Breach]:
+    """Yield whether other credits came into accounts of an organisation than left them, by counters of one moment."""
+    moved, moved_in = (sum(getattr(own, name) for own in counters.values()) for name in ("moved", "moved_in"))
+    yield from _unequal(root_id, {"Σ moved_in = Σ moved, over all accounts of the organisation": (moved_in, moved)})
+
+
+def _next_event_ms(grant: GrantRecord) -> int | None:
+    """Return when an active grant next starts or ends, None for never."""
+    if grant.starts_ms:
+        return grant.starts_ms
+    return grant.expire_ms if grant.expire_ms != NEVER_MS else None
 
 
 def breaches_of_due_times(root_id: str, times: DueTimes) -> Iterator[Breach]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from creditgate.pricing.usage import Channel, Direction, Priority, Size, Usage
 from creditgate_server.credit.terms import (
@@ -17,9 +17,26 @@ from creditgate_server.credit.terms import (
     Funding,
     GrantKind,
     LateCommit,
+    Overage,
 )
 
 Labels = tuple[tuple[str, str], ...]
+
+
+class HasAccount(Protocol):
+    """Whatever is asked of an account."""
+
+    @property
+    def account_id(self) -> str:
+        """The account, or the one that the operation is about."""
+
+
+class OfReservation(HasAccount, Protocol):
+    """Whatever is asked about a reservation."""
+
+    @property
+    def reservation_id(self) -> str:
+        """The reservation's id, as its caller chose it."""
 
 
 class Unset(Enum):
@@ -78,13 +95,18 @@ class ActualUsage:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """Capture what a hold's usage really cost: another size, an amount, or (both None) all that is held."""
+    """Capture what a hold's usage really cost: another size, an amount, or (both None) all that is held.
+
+    Final, unless `keep_open`: then the rest stays held, and `commit_id` tells this capture from others of the hold.
+    """
 
     account_id: str
     reservation_id: str
     usage: ActualUsage | None = None
     credits: int | None = None
     labels: Labels = ()
+    keep_open: bool = False
+    commit_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +119,39 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """Hold for `ttl_ms` from now, if that is later than the hold's expiry; never past 7 days from its creation."""
+
+    account_id: str
+    reservation_id: str
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Charge:
-    """Debit a usage in one step. INBOUND may push the payer into debt; OUTBOUND obeys the rules of Reserve."""
+    """Debit a usage in one step. INBOUND may push the payer into debt; OUTBOUND obeys the rules of Reserve.
+
+    `event_ms` is when the usage happened (0: not known): one older than charges are remembered is refused.
+    """
 
     account_id: str
     charge_id: str
     traffic: Traffic
+    event_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Give back part or all (`credits` None) of what a settled reservation or a charge captured, last captured first.
+
+    One of `reservation_id` and `charge_id` is set.
+    """
+
+    account_id: str
+    refund_id: str
+    reservation_id: str = ""
+    charge_id: str = ""
+    credits: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +180,32 @@ class GrantCredits:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokeGrant:
+    """Take back what remains of a grant, and with `claw_back` what was spent of it from other grants of its kind."""
+
+    account_id: str
+    grant_id: str
+    claw_back: bool = False
+    actor: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """Move credits from one account's wallet to another's of the same organisation."""
+
+    account_id: str
+    transfer_id: str
+    target_account_id: str
+    credits: int
+    actor: str = ""
+    reference: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSettings:
-    """An account's own settings. None: no inbound limit, no floor; or, for `late_commit`, inherited."""
+    """An account's own settings. None: no inbound limit, no floor; or, for the policies, inherited."""
 
     status: AccountStatus = AccountStatus.ACTIVE
     funding: Funding = Funding.OWN
@@ -141,6 +214,7 @@ class AccountSettings:
     inbound_overdraft_limit: int | None = None
     floor: int | None = None
     late_commit: LateCommit | None = None
+    overage: Overage | None = None
     rate_card_id: str = ""
     limit_counts_inbound: bool = False
     display_name: str = ""
@@ -165,6 +239,7 @@ class SettingsChange:
     inbound_overdraft_limit: int | Unset | None = UNSET
     floor: int | Unset | None = UNSET
     late_commit: LateCommit | Unset | None = UNSET
+    overage: Overage | Unset | None = UNSET
     rate_card_id: str | Unset = UNSET
     limit_counts_inbound: bool | Unset = UNSET
     display_name: str | Unset = UNSET
@@ -178,5 +253,27 @@ class UpdateAccount:
     change: SettingsChange
 
 
+@dataclass(frozen=True, slots=True)
+class CloseAccount:
+    """End an account for good: what remains of its credits is revoked, its debt is written off."""
+
+    account_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explain:
+    """Tell how a usage would be decided now, or (`reservation_id`) how a reservation was: one of the two is set."""
+
+    account_id: str
+    traffic: Traffic | None = None
+    reservation_id: str = ""
+
+
 Decided = Quote | Reserve | Charge
 """Operations that price a usage and decide."""
+
+Settling = Commit | Release | Extend | Refund
+"""Operations on what was decided before."""
+
+Batched = Decided | Settling
+"""Operations that may stand in a batch or in a frame of a stream."""

@@ -43,11 +43,15 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Why a usage was denied: the level that binds, and how many credits are short there (0: credits do not help)."""
+    """Why a usage was denied: the level that binds, and how many credits are short there (0: credits do not help).
+
+    `next_credit_ms` is when the next pending grant of that level's wallet or limit begins, 0 where there is none.
+    """
 
     reason: DenialReason
     account_id: str
     shortfall: int
+    next_credit_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +75,18 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """The answer to Commit and Release: the hold's state now, and the credits this settlement moved."""
+    """The answer to Commit and Release: the hold's state now, and the credits that this call moved.
+
+    `captured` contains `overage`, what was taken beyond the hold; `shortfall` was used and could not be taken.
+    `expired` went back to grants that have ended or were revoked: it is gone.
+    """
 
     state: ReservationState
     captured: int
     restored: int
     expired: int
     overage: int
+    shortfall: int
     debt_repaid: int
     balance: Balance
     replayed: bool
@@ -85,8 +94,38 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """The answer to Extend: when the hold expires now."""
+
+    expire_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """The answer to Refund: the credits refunded, and what became of them in the payer's wallet.
+
+    `restored` is what came back, `debt_repaid` the part of it that lowered debt; `expired` belonged to grants that have
+    ended or were revoked. The rest had been let through by MONITOR or OFF: nobody had paid it.
+    """
+
+    credits: int
+    restored: int
+    expired: int
+    debt_repaid: int
+    balance: Balance
+    replayed: bool
+
+
+Outcome = Authorization | Settlement | Extension | Refunded
+"""The answer to an operation that may stand in a batch."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant as it stands. `amount` = remaining + held + captured + debt_repaid + expired."""
+    """A grant as it stands.
+
+    `amount` = remaining + held + (captured - refunded) + debt_repaid + expired + revoked + moved.
+    """
 
     grant_id: str
     account_id: str
@@ -96,8 +135,11 @@ class Grant:
     remaining: int
     held: int
     captured: int
+    refunded: int
     debt_repaid: int
     expired: int
+    revoked: int
+    moved: int
     priority: int
     scope: Scope
     create_ms: int
@@ -115,6 +157,38 @@ class Granted:
     grant: Grant
     debt_repaid: int
     balance: Balance
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """The answer to RevokeGrant: what was taken of the grant, and of others of its kind."""
+
+    grant: Grant
+    revoked: int
+    clawed_back: int
+    balance: Balance
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The answer to Transfer: the balances of both accounts, and how much debt of the target the credits repaid."""
+
+    credits: int
+    debt_repaid: int
+    source: Balance
+    target: Balance
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The answer to CloseAccount: the credits that were revoked, and the debt that was written off."""
+
+    account: Account
+    revoked: int
+    written_off: int
     replayed: bool
 
 
@@ -168,15 +242,21 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A hold with its provenance. Once settled, `draws` are what was captured."""
+    """A hold with its provenance.
+
+    `credits` is what it was granted, `held` what it holds now (0 once settled); `captured` is all that was taken by
+    it, and `refunded` what of this was given back again. `draws` is what it holds while PENDING, then what it captured.
+    """
 
     account_id: str
     payer_id: str
     reservation_id: str
     state: ReservationState
     credits: int
+    held: int
     captured: int
     restored: int
+    refunded: int
     recipients_granted: int
     credits_per_recipient: int
     rate_card_id: str

@@ -41,6 +41,14 @@ class LateCommit(IntEnum):
     REJECT = 2
 
 
+class Overage(IntEnum):
+    """What a commit takes beyond what its hold holds: all, what the enforcing levels still have, or nothing."""
+
+    ALLOW = 1
+    CAP = 2
+    REJECT = 3
+
+
 class GrantKind(IntEnum):
     """Where credits came from. ALLOTMENT caps a level and never pays; all others pay from the wallet."""
 
@@ -53,12 +61,17 @@ class GrantKind(IntEnum):
 
 
 class GrantState(IntEnum):
-    """The life of a grant. PENDING waits for its effective time; EXHAUSTED has nothing left to draw or give back."""
+    """The life of a grant. PENDING waits for its effective time; EXHAUSTED has nothing left to draw or give back.
+
+    REVOKED was taken back by an operator; MOVED was transferred with all that remained of it.
+    """
 
     LIVE = 1
     PENDING = 2
     EXHAUSTED = 3
     EXPIRED = 4
+    REVOKED = 5
+    MOVED = 6
 
 
 class ReservationState(IntEnum):
@@ -111,3 +124,16 @@ class DenialReason(IntEnum):
     ACCOUNT_CLOSED = 6
     TOO_MANY_SEGMENTS = 7
     NO_RATE = 8
+
+
+class GrantVerdict(IntEnum):
+    """What a grant does for a usage."""
+
+    PAYS = 1
+    NOT_NEEDED = 2
+    OTHER_CHANNEL = 3
+    OTHER_REGION = 4
+    NOT_BEGUN = 5
+    NOTHING_LEFT = 6
+    OTHER_PAYER = 7
+    NOT_ENFORCED = 8

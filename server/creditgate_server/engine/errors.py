@@ -96,6 +96,78 @@ class BalanceOverflow(OperationError):
     reason = "BALANCE_OVERFLOW"
 
 
+class AccountClosed(OperationError):
+    """The account was closed, for good."""
+
+    reason = "ACCOUNT_CLOSED"
+
+
+class AccountNotEmpty(OperationError):
+    """The account has accounts below it that are not closed, or open holds: it cannot be closed."""
+
+    reason = "ACCOUNT_NOT_EMPTY"
+
+
+class AccountNotSelfFunded(OperationError):
+    """The account's usage is paid from above: its wallet takes no part in transfers."""
+
+    reason = "ACCOUNT_NOT_SELF_FUNDED"
+
+
+class ChargeNotFound(OperationError):
+    """The account has no charge of this id, or it was made so long ago that it is forgotten."""
+
+    reason = "CHARGE_NOT_FOUND"
+
+
+class GrantNotFound(OperationError):
+    """The account has no grant of this id."""
+
+    reason = "GRANT_NOT_FOUND"
+
+
+class GrantAlreadyRevoked(OperationError):
+    """The grant was revoked, with another choice of claw_back."""
+
+    reason = "GRANT_ALREADY_REVOKED"
+
+
+class HoldStillOpen(OperationError):
+    """The hold has not ended, so nothing of it can be refunded."""
+
+    reason = "HOLD_STILL_OPEN"
+
+
+class OverageRejected(OperationError):
+    """The commit asks for more than is held, which the account's overage policy does not allow."""
+
+    reason = "OVERAGE_REJECTED"
+
+
+class RefundExceedsCaptured(OperationError):
+    """More is to be refunded than is left of what was captured."""
+
+    reason = "REFUND_EXCEEDS_CAPTURED"
+
+
+class IdTooOld(OperationError):
+    """The charge's event is older than charges are remembered: whether it was made before cannot be told."""
+
+    reason = "ID_TOO_OLD"
+
+
+class InsufficientCredits(OperationError):
+    """A wallet has fewer credits than are to be moved out of it."""
+
+    reason = "INSUFFICIENT_CREDITS"
+
+
+class BatchNotApplied(OperationError):
+    """Another operation of the atomic batch failed or was denied, so this one was not carried out."""
+
+    reason = "BATCH_NOT_APPLIED"
+
+
 class Overloaded(OperationError):
     """More operations wait than can be answered in time."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from creditgate_server.credit.operations import Transfer
 from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, SCOPES_PER_ACCOUNT_MAX
 from creditgate_server.engine import errors
 from creditgate_server.store.errors import OutcomeUnknown, ReplyError, StoreAccessRefused, StoreUnreachable
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from creditgate_server.store.errors import StoreError
     from creditgate_server.store.records import Fields
 
-_ID_FIELDS = ("account_id", "reservation_id", "charge_id", "grant_id")
+_ID_FIELDS = (
+    "account_id", "reservation_id", "commit_id", "charge_id", "refund_id", "grant_id", "transfer_id",
+)  # fmt: skip
 
 _BY_STATUS: dict[Status, tuple[type[errors.OperationError], str]] = {
     Status.RESERVATION_NOT_FOUND: (
@@ -46,7 +49,50 @@ _BY_STATUS: dict[Status, tuple[type[errors.OperationError], str]] = {
         f"the account has active grants of {SCOPES_PER_ACCOUNT_MAX} different scopes; take one of these",
     ),
     Status.BALANCE_OVERFLOW: (errors.BalanceOverflow, "a sum of the account would pass 2^53 credits"),
+    Status.CHARGE_NOT_FOUND: (
+        errors.ChargeNotFound,
+        "the account has no such charge: it was denied or never made, or so long ago that it is forgotten",
+    ),
+    Status.GRANT_NOT_FOUND: (errors.GrantNotFound, "the account has no such grant"),
+    Status.GRANT_ALREADY_REVOKED: (
+        errors.GrantAlreadyRevoked,
+        "the grant was revoked with another choice of claw_back, and that stands",
+    ),
+    Status.HOLD_STILL_OPEN: (errors.HoldStillOpen, "the reservation is still open: commit or release it first"),
+    Status.ID_TOO_OLD: (
+        errors.IdTooOld,
+        "event_time lies further back than charges are remembered, so it may have been charged before",
+    ),
+    Status.BATCH_NOT_APPLIED: (
+        errors.BatchNotApplied,
+        "another operation of the batch failed or was denied, so this one was not carried out",
+    ),
 }
+
+_BY_STATUS_AND_VALUE: dict[Status, tuple[type[errors.OperationError], str, str]] = {
+    Status.OVERAGE_REJECTED: (
+        errors.OverageRejected,
+        "only {} credits are held, and the account's overage policy is REJECT; the reservation stays open",
+        "held",
+    ),
+    Status.REFUND_EXCEEDS_CAPTURED: (
+        errors.RefundExceedsCaptured,
+        "only {} credits are left to refund of what was captured",
+        "refundable",
+    ),
+    Status.INSUFFICIENT_CREDITS: (errors.InsufficientCredits, "only {} credits are there to be moved", "available"),
+}
+"""Those whose reply names a number: the message it completes, and the name it has in the metadata."""
+
+_BY_STATUS_AND_ACCOUNT: dict[Status, tuple[type[errors.OperationError], str]] = {
+    Status.ACCOUNT_NOT_FOUND: (errors.AccountNotFound, "there is no account {}"),
+    Status.ACCOUNT_CLOSED: (errors.AccountClosed, "account {} is closed, for good"),
+    Status.ACCOUNT_NOT_SELF_FUNDED: (
+        errors.AccountNotSelfFunded,
+        "the usage of {} is paid from above: only between accounts with funding OWN can credits be moved",
+    ),
+}
+"""Those whose reply names the account that they are about."""
 
 _BY_CODE: dict[str, tuple[type[errors.OperationError], str]] = {
     "READONLY": (errors.StoreReadOnly, "the store is a replica"),
@@ -55,6 +101,7 @@ _BY_CODE: dict[str, tuple[type[errors.OperationError], str]] = {
     "OOM": (errors.StoreFull, "the store's memory is full; reservations can still be committed and released"),
     "BUSY": (errors.StoreUnavailable, "the store is busy with a script"),
     "LOADING": (errors.StoreUnavailable, "the store is loading its data"),
+    "TRYAGAIN": (errors.StoreUnavailable, "the store is moving the account to another node"),
     "MASTERDOWN": (errors.StoreUnavailable, "the store waits for its primary"),
 }
 
@@ -70,13 +117,21 @@ def from_status(reply: Fields, operation: object) -> errors.OperationError:
     """Return the error that a function's reply stands for; it left no effect."""
     status = Status(reply[0])
     ids = ids_of(operation)
-    if status is Status.ACCOUNT_NOT_FOUND:
-        missing: str = reply[1]
-        return errors.AccountNotFound(f"there is no account {missing}", **(ids | {"account_id": missing}))
+    if status in _BY_STATUS_AND_ACCOUNT:
+        kind, message = _BY_STATUS_AND_ACCOUNT[status]
+        return kind(message.format(reply[1]), **(ids | {"account_id": reply[1]}))
+    if status in _BY_STATUS_AND_VALUE:
+        kind, message, name = _BY_STATUS_AND_VALUE[status]
+        return kind(message.format(reply[1]), **ids, **{name: str(reply[1])})
+    if status is Status.ACCOUNT_NOT_EMPTY:
+        message = f"accounts below it that are not closed: {reply[1]}; open reservations: {reply[2]}"
+        return errors.AccountNotEmpty(message, **ids, children=str(reply[1]), open_reservations=str(reply[2]))
     if status is Status.PARENT_NOT_FOUND:
         return errors.ParentNotFound(f"there is no account {reply[1]}: create it first", **ids, parent_id=reply[1])
     if status is Status.EXPIRE_TIME_PAST:
         return errors.InvalidField("expire_time", "must be later than effective_time and than now by the store's clock")
+    if status in {Status.TOO_MANY_GRANTS, Status.TOO_MANY_SCOPES} and isinstance(operation, Transfer):
+        ids["account_id"] = operation.target_account_id
     if status is Status.TOO_MANY_GRANTS:
         ids["maximum"] = str(GRANTS_PER_ACCOUNT_MAX)
     kind, message = _BY_STATUS[status]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 
 import structlog
 
-from creditgate_server.store.errors import StoreError
+from creditgate_server.store.errors import ReplyError, StoreError
 from creditgate_server.store.ledger import Due
 
 if TYPE_CHECKING:
@@ -94,9 +94,17 @@ class Sweeper:
         """Sweep what is due of a partition, and return what was."""
         due = await self._ledger.due(partition, ROOTS_MAX)
         for root_id in due.roots:
-            for _ in range(SWEEPS_MAX):
-                ended, more = await self._ledger.sweep(root_id, SWEEP_MAX)
-                self._metrics.swept.inc(ended)
-                if not more:
-                    break
+            try:
+                await self._sweep_root(root_id)
+            except ReplyError as error:
+                self._metrics.sweep_failures.inc()
+                _log.error("sweep_failed", organisation=root_id, store_error=str(error))
         return due
+
+    async def _sweep_root(self, root_id: str) -> None:
+        """Sweep an organisation. Raises ReplyError where something of it cannot be read, which concerns no other."""
+        for _ in range(SWEEPS_MAX):
+            ended, more = await self._ledger.sweep(root_id, SWEEP_MAX)
+            self._metrics.swept.inc(ended)
+            if not more:
+                break

@@ -52,6 +52,13 @@ def account_handler(engine: Engine, calls: Calls) -> grpc.GenericRpcHandler:
             ),
             unary(
                 calls,
+                pb.CloseAccountRequest,
+                parse.parse_close_account,
+                engine.close_account,
+                render.render_close_account,
+            ),
+            unary(
+                calls,
                 pb.ListAccountsRequest,
                 parse.parse_list_accounts,
                 list_accounts,

@@ -47,6 +47,9 @@ CLOSING_S_MAX: Final = 1.0
 SLOW_S: Final = 0.1
 """A call that takes longer is logged: most take a few milliseconds, and none should take the store's whole time."""
 
+SLOW_OPERATION_S: Final = 0.001
+"""What each further operation of a batch may add to that."""
+
 _GRAVITY: Final = {
     "INTERNAL": logging.ERROR,
     "STORE_MISCONFIGURED": logging.ERROR,
@@ -81,7 +84,10 @@ def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
 
 
 class Calls:
-    """The calls of one server that are under way, and what may be logged of them all."""
+    """The calls of one server that are under way, and what may be logged of them all.
+
+    Every frame of a stream is a call.
+    """
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
@@ -89,7 +95,7 @@ class Calls:
         self._under_way = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._closed = False
+        self._closed = asyncio.Event()
         self._refused = 0
 
     @property
@@ -99,7 +105,7 @@ class Calls:
 
     def check_open(self) -> None:
         """Refuse a call that begins after `close`. Raises ShuttingDown."""
-        if self._closed:
+        if self._closed.is_set():
             self._refused += 1
             raise ShuttingDown
 
@@ -109,12 +115,16 @@ class Calls:
         gRPC has read calls that it has not handed over. What it still holds when it is stopped it cancels, and no
         caller could tell that from a call that was begun.
         """
-        self._closed = True
+        self._closed.set()
         loop = asyncio.get_running_loop()
         ends_s, seen = loop.time() + CLOSING_S_MAX, -1
         while seen != self._refused and loop.time() < ends_s:
             seen = self._refused
             await asyncio.sleep(QUIET_S)
+
+    async def wait_until_closed(self) -> None:
+        """Wait until new calls are refused."""
+        await self._closed.wait()
 
     async def wait_until_idle(self) -> None:
         """Wait until no call is under way."""
@@ -135,10 +145,14 @@ class Calls:
 class Call:
     """One call, under way while its context is entered. `operation` is what it asks for, once that is known."""
 
-    __slots__ = ("_calls", "_context", "_method", "_started_s", "operation")
+    __slots__ = ("_caller", "_calls", "_context", "_method", "_started_s", "operation")
 
-    def __init__(self, calls: Calls, method: str, context: ServicerContext[bytes, bytes]) -> None:
+    def __init__(
+        self, calls: Calls, method: str, context: ServicerContext[bytes, bytes], caller: Caller | None = None
+    ) -> None:
+        """Begin to count time. The caller of many calls, such as a stream's, is given to each."""
         self.operation: object = None
+        self._caller = caller
         self._calls = calls
         self._method = method
         self._context = context
@@ -155,36 +169,78 @@ class Call:
             self._calls.metrics.errors.labels(self._method, "CANCELLED").inc()
         self._calls.ended()
 
-    def answered(self, outcome: object) -> None:
-        """Count an answer. A denial and a slow answer are logged, and their callers told the request id."""
+    @property
+    def caller(self) -> Caller:
+        """What the call's metadata says of its caller."""
+        if self._caller is None:
+            self._caller = caller_of(self._context.invocation_metadata())
+        return self._caller
+
+    @property
+    def remaining_s(self) -> float | None:
+        """How long the caller still waits; None: for ever."""
+        return self._context.time_remaining()
+
+    def answered(self, outcome: object, operations: int = 1) -> None:
+        """Count an answer. A denial and a slow answer are logged, and their callers told the request id.
+
+        Of a batch, `operations` tells how many it has, and each is counted by `did` or `did_not`.
+        """
         elapsed_s = perf_counter() - self._started_s
         self._calls.metrics.observe_call(self._method, elapsed_s)
-        denial = None
-        if isinstance(outcome, Authorization):
-            self._calls.metrics.count_decision(self._method, outcome)
-            denial = outcome.denial if outcome.decision is Decision.DENIED else None
-        if denial is None and elapsed_s < SLOW_S:
+        if isinstance(outcome, Authorization) and self._count_decision(self._method, outcome, self.operation):
             return
-        caller = caller_of(self._context.invocation_metadata())
-        self._context.set_trailing_metadata(((REQUEST_ID_KEY, caller.request_id),))
-        if denial is None:
-            self._log(logging.WARNING, "slow_call", caller)
-        else:
-            self._log(
-                logging.INFO,
-                "denied",
-                caller,
-                reason=denial.reason.name,
-                denied_by=denial.account_id,
-                shortfall=denial.shortfall,
-            )
+        if elapsed_s >= SLOW_S + (operations - 1) * SLOW_OPERATION_S:
+            self._log(logging.WARNING, "slow_call", self._method, self.operation)
+            self._tell_request_id()
 
     def failed(self, error: Exception, failure: Failure) -> str:
         """Count a failure and log it, a defect with where it arose. Gives the request id to tell the caller."""
         self._calls.metrics.observe_call(self._method, perf_counter() - self._started_s)
-        self._calls.metrics.errors.labels(self._method, failure.reason).inc()
-        caller = caller_of(self._context.invocation_metadata())
-        causes: dict[str, object] = {}
+        return self.broken(error, failure)
+
+    def broken(self, error: Exception, failure: Failure) -> str:
+        """Count the failure of what lasts as long as its caller likes, such as a stream; else as `failed`."""
+        self._count_failure(self._method, error, failure, self.operation)
+        return self.caller.request_id
+
+    def did(self, method: str, outcome: object, operation: object) -> None:
+        """Count an answered operation of a batch as what it is, a Reserve for one."""
+        if isinstance(outcome, Authorization):
+            self._count_decision(method, outcome, operation, within=self._method)
+
+    def did_not(self, method: str, error: Exception, failure: Failure, operation: object) -> str:
+        """Count an operation of a batch that failed. Gives the request id to tell the caller."""
+        self._count_failure(method or self._method, error, failure, operation, within=self._method)
+        return self.caller.request_id
+
+    def _count_decision(self, method: str, outcome: Authorization, operation: object, **fields: object) -> bool:
+        """Count a decision, and log it if it is a denial. Tells whether it is."""
+        self._calls.metrics.count_decision(method, outcome)
+        denial = outcome.denial
+        if denial is None or outcome.decision is not Decision.DENIED:
+            return False
+        self._log(
+            logging.INFO,
+            "denied",
+            method,
+            operation,
+            reason=denial.reason.name,
+            denied_by=denial.account_id,
+            shortfall=denial.shortfall,
+            **fields,
+        )
+        self._tell_request_id()
+        return True
+
+    def _count_failure(
+        self, method: str, error: Exception, failure: Failure, operation: object, **fields: object
+    ) -> None:
+        self._calls.metrics.errors.labels(method, failure.reason).inc()
+        if failure.reason == "BATCH_NOT_APPLIED":
+            # Another operation's line says why.
+            return
+        causes = fields
         if failure.violations:
             causes["fields"] = [field for field, _ in failure.violations]
         for cause in (error, error.__cause__):
@@ -193,23 +249,25 @@ class Call:
         if failure.reason == "INTERNAL":
             causes["exc_info"] = error
         gravity = _GRAVITY.get(failure.reason, logging.INFO)
-        self._log(gravity, "call_failed", caller, reason=failure.reason, **causes)
-        return caller.request_id
+        self._log(gravity, "call_failed", method, operation, reason=failure.reason, **causes)
 
-    def _log(self, gravity: int, event: str, caller: Caller, **fields: object) -> None:
+    def _tell_request_id(self) -> None:
+        self._context.set_trailing_metadata(((REQUEST_ID_KEY, self.caller.request_id),))
+
+    def _log(self, gravity: int, event: str, method: str, operation: object, **fields: object) -> None:
         left_out = self._calls.lines[event].spend()
         if left_out is None:
             return
         if left_out:
             fields["left_out"] = left_out
-        if caller.traceparent:
-            fields["traceparent"] = caller.traceparent
+        if self.caller.traceparent:
+            fields["traceparent"] = self.caller.traceparent
         fields["elapsed_ms"] = round((perf_counter() - self._started_s) * 1000, 1)
         _log.log(
             gravity,
             event,
-            method=self._method,
-            request_id=caller.request_id,
-            **ids_of(self.operation),
+            method=method,
+            request_id=self.caller.request_id,
+            **ids_of(operation),
             **fields,
         )

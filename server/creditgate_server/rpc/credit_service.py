@@ -32,6 +32,20 @@ def credit_handler(engine: Engine, calls: Calls) -> grpc.GenericRpcHandler:
         SERVICE,
         (
             unary(calls, pb.GrantRequest, parse.parse_grant, engine.grant, render.render_grant),
+            unary(
+                calls,
+                pb.RevokeGrantRequest,
+                parse.parse_revoke_grant,
+                engine.revoke_grant,
+                render.render_revoke_grant,
+            ),
+            unary(
+                calls,
+                pb.TransferRequest,
+                parse.parse_transfer,
+                engine.transfer,
+                render.render_transfer,
+            ),
             unary(calls, pb.ListGrantsRequest, parse.parse_list_grants, list_grants, render.render_list_grants),
         ),
     )

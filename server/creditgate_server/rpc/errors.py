@@ -10,6 +10,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
+from creditgate.v1 import error_reason_pb2
 from creditgate_server.engine.errors import InvalidField, OperationError
 from creditgate_server.engine.failures import ids_of
 from creditgate_server.rpc.parse.checks import InvalidRequest
@@ -50,6 +51,18 @@ CODES: Final[Mapping[str, grpc.StatusCode]] = {
     "DEADLINE_EXCEEDED": grpc.StatusCode.DEADLINE_EXCEEDED,
     "INTERNAL": grpc.StatusCode.INTERNAL,
     "SHUTTING_DOWN": grpc.StatusCode.UNAVAILABLE,
+    "CHARGE_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "HOLD_STILL_OPEN": grpc.StatusCode.FAILED_PRECONDITION,
+    "REFUND_EXCEEDS_CAPTURED": grpc.StatusCode.FAILED_PRECONDITION,
+    "OVERAGE_REJECTED": grpc.StatusCode.FAILED_PRECONDITION,
+    "ID_TOO_OLD": grpc.StatusCode.FAILED_PRECONDITION,
+    "GRANT_NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "GRANT_ALREADY_REVOKED": grpc.StatusCode.FAILED_PRECONDITION,
+    "INSUFFICIENT_CREDITS": grpc.StatusCode.FAILED_PRECONDITION,
+    "ACCOUNT_CLOSED": grpc.StatusCode.FAILED_PRECONDITION,
+    "ACCOUNT_NOT_EMPTY": grpc.StatusCode.FAILED_PRECONDITION,
+    "ACCOUNT_NOT_SELF_FUNDED": grpc.StatusCode.FAILED_PRECONDITION,
+    "BATCH_NOT_APPLIED": grpc.StatusCode.ABORTED,
 }
 """The code of every reason of `error_reason.proto`; a test holds the two together."""
 
@@ -112,7 +125,7 @@ def failure_of(error: Exception, operation: object) -> Failure:
             message = f"the request is no {error.message_type}: its bytes cannot be decoded, or a text is not UTF-8"
             return Failure("MALFORMED_REQUEST", message, {"message_type": error.message_type})
         case ShuttingDown():
-            message = "this server is shutting down; nothing was done, ask again with the same id"
+            message = "this server is shutting down; what it has not answered was not begun, ask again with the same id"
             return Failure("SHUTTING_DOWN", message, ids)
         case DeadlineExceeded():
             message = "the deadline passed first: it may have been done or not; ask again with the same id"
@@ -143,9 +156,8 @@ def status_of(failure: Failure, request_id: str) -> bytes:
                 ]
             )
         )
-    if failure.reason in RETRY_DELAYS_MS:
-        delay = Duration()
-        delay.FromMilliseconds(RETRY_DELAYS_MS[failure.reason])
+    delay = _retry_delay(failure)
+    if delay is not None:
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     status = status_pb2.Status(code=failure.code.value[0], message=failure.message)
     for detail in details:
@@ -154,3 +166,25 @@ def status_of(failure: Failure, request_id: str) -> bytes:
         status.details.append(packed)
     encoded: bytes = status.SerializeToString()
     return encoded
+
+
+def error_of(failure: Failure, request_id: str) -> error_reason_pb2.Error:
+    """Give the failure of an operation of a batch, or of a frame. It has no details: the message names all fields."""
+    message = failure.message
+    if failure.violations:
+        message = "; ".join(f"{field_name} {rule}" for field_name, rule in failure.violations)
+    return error_reason_pb2.Error(
+        code=failure.code.value[0],
+        reason=failure.reason,
+        message=message,
+        metadata={**failure.metadata, "request_id": request_id},
+        retry_delay=_retry_delay(failure),
+    )
+
+
+def _retry_delay(failure: Failure) -> Duration | None:
+    if failure.reason not in RETRY_DELAYS_MS:
+        return None
+    delay = Duration()
+    delay.FromMilliseconds(RETRY_DELAYS_MS[failure.reason])
+    return delay

@@ -40,10 +40,10 @@ _Outcome = TypeVar("_Outcome")
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method's name, and the coroutine function that answers its calls."""
+    """A method's name, and what answers its calls: bytes in, bytes out."""
 
     name: str
-    answer: Callable[[bytes, ServicerContext[bytes, bytes]], Awaitable[bytes]]
+    handler: grpc.RpcMethodHandler[bytes, bytes]
 
 
 def unary(
@@ -53,54 +53,73 @@ def unary(
     act: Callable[[_Operation], Awaitable[_Outcome]],
     render: Callable[[_Operation, _Outcome], Message],
 ) -> Method:
-    """Make the method that `request_type` is named for: `parse` validates, `act` asks the engine, `render` answers.
+    """Make the method that `request_type` is named for: `parse` validates, `act` asks the engine, `render` answers."""
+
+    async def respond(request: _Request, call: Call) -> bytes:
+        call.operation = operation = parse(request)
+        outcome = await in_time(act, operation, call.remaining_s)
+        response = render(operation, outcome).SerializeToString()
+        call.answered(outcome)
+        return response
+
+    return responding(calls, request_type, respond)
+
+
+def responding(
+    calls: Calls, request_type: type[_Request], respond: Callable[[_Request, Call], Awaitable[bytes]]
+) -> Method:
+    """Make the method that `request_type` is named for; `respond` gives the answer's bytes, and tells the call of it.
 
     Whatever is raised on the way becomes one of our errors. Only cancellation goes through: the caller has left.
     """
-    name = request_type.DESCRIPTOR.name.removesuffix("Request")
+    name = method_name(request_type)
     calls.metrics.expect_calls(name)
 
     async def answer(data: bytes, context: ServicerContext[bytes, bytes]) -> bytes:
         with Call(calls, name, context) as call:
             try:
                 calls.check_open()
-                call.operation = operation = parse(_decode(request_type, data))
-                outcome = await _in_time(act, operation, context.time_remaining())
-                response = render(operation, outcome).SerializeToString()
-                call.answered(outcome)
+                return await respond(decode(request_type, data), call)
             except Exception as error:  # noqa: BLE001 (the boundary: nothing else may reach gRPC, or the caller)
                 failure = failure_of(error, call.operation)
                 request_id = call.failed(error, failure)
-            else:
-                return response
             # Not within `try`, for it raises what must not be caught; within `with`, for the call is not over yet.
             return await context.abort(failure.code, failure.message, status_metadata(failure, request_id))
 
-    return Method(name, answer)
+    return Method(name, grpc.unary_unary_rpc_method_handler(answer))
 
 
 def handler_of(service: str, methods: Iterable[Method]) -> grpc.GenericRpcHandler:
     """Make what a server needs to route the calls of a service, named in full, to its methods."""
-    return grpc.method_handlers_generic_handler(
-        service, {method.name: grpc.unary_unary_rpc_method_handler(method.answer) for method in methods}
-    )
+    return grpc.method_handlers_generic_handler(service, {method.name: method.handler for method in methods})
 
 
-def _decode(request_type: type[_Request], data: bytes) -> _Request:
+def method_name(request_type: type[Message]) -> str:
+    """Return the name of the method that a type of requests belongs to."""
+    return request_type.DESCRIPTOR.name.removesuffix("Request")
+
+
+def decode(request_type: type[_Request], data: bytes) -> _Request:
+    """Read a request's bytes. Raises MalformedRequest."""
     try:
         return request_type.FromString(data)
     except DecodeError:
         raise MalformedRequest(request_type.DESCRIPTOR.full_name) from None
 
 
-async def _in_time(
+def limit_s(remaining_s: float, reply_s: float) -> float:
+    """Return how much of its caller's time a call may take, to be answered before that is over."""
+    return max(remaining_s - reply_s, remaining_s / 2)
+
+
+async def in_time(
     act: Callable[[_Operation], Awaitable[_Outcome]], operation: _Operation, remaining_s: float | None
 ) -> _Outcome:
-    limit_s = CALL_S_MAX
-    if remaining_s is not None:
-        limit_s = min(limit_s, max(remaining_s - REPLY_S, remaining_s / 2))
+    """Act, within the time that the caller gives and CALL_S_MAX. Raises DeadlineExceeded."""
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout(
+            CALL_S_MAX if remaining_s is None else min(CALL_S_MAX, limit_s(remaining_s, REPLY_S))
+        ):
             return await act(operation)
     except TimeoutError:
         raise DeadlineExceeded from None

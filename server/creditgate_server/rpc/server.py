@@ -34,7 +34,10 @@ SERVICES: Final = (
 )
 
 REQUEST_BYTES_MAX: Final = 1024 * 1024
-"""Largest request: a rate card of 500 rules that each name every region needs half of it."""
+"""Largest request: a rate card of 500 rules that each name every region needs half of it.
+
+No answer to a batch of this size passes the 4 MiB that clients accept, whatever is wrong with its operations.
+"""
 
 PING_INTERVAL_MS_MIN: Final = 20_000
 """How often a client may ping, be it idle or not; ours does every 30 s."""

@@ -25,8 +25,8 @@ STOP_PATIENCE_S = 10.0
 RESTART_DELAY_MIN_S = 0.05
 """The wait before a store that died is started again; it doubles each time ..."""
 
-RESTART_DELAY_MAX_S = 2.0
-"""... up to this, for as long as the store keeps dying, ..."""
+RESTART_DELAY_MAX_S = 1.0
+"""... up to this, so that it serves again within 2 s of every death, for as long as the store keeps dying, ..."""
 
 STABLE_AFTER_S = 1.0
 """... and starts over once a store has served this long."""
@@ -168,7 +168,13 @@ class EmbeddedStore:
         while (ending := await process.wait(LOG_CHECK_INTERVAL_S)) is None:
             self._rotate_log()
         self._process = None
-        _log.error("store_died", directory=str(self._directory.path), pid=process.pid, ending=ending)
+        _log.error(
+            "store_died",
+            directory=str(self._directory.path),
+            pid=process.pid,
+            ending=ending,
+            last_words=self._directory.log_tail().rpartition("\n")[2],
+        )
         return time.monotonic() - started_s
 
     def _rotate_log(self) -> None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from creditgate_server.store import keys, records
+from creditgate_server.store.clock import StoreClock, own_ms
 from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit, StoreUnreachable
 from creditgate_server.store.library import library
 
@@ -14,15 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from creditgate_server.store.connections import StoreConnections
+    from creditgate_server.store.library import Library
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Of the layout in `lua/codec.lua`; a store of another version is refused."""
 
 PARTITIONS: Final = 64
 """Partitions of a new store: enough to spread over any cluster, few enough to sweep one by one."""
 
 OPERATIONS_PER_CALL_MAX: Final = 64
-"""Operations of one organisation in one function call, about a millisecond: the store serves nobody else meanwhile."""
+"""Operations of one organisation in one function call, some 2 ms: the store serves nobody else meanwhile."""
+
+HEAVY: Final = frozenset({"explain", "get_standing", "list_grants", "list_holds", "transfer"})
+"""Operations that page, describe grants or move many: each counts as HEAVY_WEIGHT of a call's."""
+
+HEAVY_WEIGHT: Final = 16
 
 LOADS_MAX: Final = 3
 """How often one call loads a library that is missing: somebody may flush it at any moment, but not for ever."""
@@ -30,26 +37,33 @@ LOADS_MAX: Final = 3
 JOURNAL_PAGE: Final = 1_000
 """Journal entries read at once."""
 
-HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 60 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerSettings:
-    """How long settled records are kept for replays, how much journal is kept, and whether tests may move time."""
+    """How long settled records are kept for replays, how much journal is kept, and whether tests may move time.
+
+    `charge_ms` is also for refunds and commits that kept their hold open, `denial_ms` for denied outbound charges.
+    """
 
     settled_ms: int = HOUR_MS
     expired_ms: int = 24 * HOUR_MS
     charge_ms: int = 48 * HOUR_MS
+    denial_ms: int = 10 * MINUTE_MS
     journal_length: int = 100_000
     test_clock: bool = False
 
 
 class Lane(Enum):
-    """Which function carries an operation: what needs room, what frees it, what only reads."""
+    """Which function carries operations: what needs room, what frees it, what only reads, and batches."""
 
     DECIDE = "decide"
     SETTLE = "settle"
     READ = "read"
+    BATCH = "batch"
+    ATOMIC = "atomic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,25 @@ class Request:
     lane: Lane
     name: str
     args: bytes
+
+    @property
+    def size(self) -> int:
+        """How many operations it is; a heavy one is several."""
+        return HEAVY_WEIGHT if self.name in HEAVY else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Operations of one organisation that one call carries out in order; its reply is the list of theirs."""
+
+    key: str
+    lane: Lane
+    operations: tuple[tuple[str, bytes], ...]
+
+    @property
+    def size(self) -> int:
+        """How many operations it is."""
+        return len(self.operations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +108,7 @@ class Due:
 class JournalEntry:
     """What one operation did. `effects`: per account its id, `seq`, and the values of `work.journal` after it."""
 
+    entry_id: str
     kind: str
     time_ms: int
     account_id: str
@@ -84,7 +118,7 @@ class JournalEntry:
 
 
 Reply = records.Fields | StoreError
-"""What became of a request; an error reply of the store stands in its place."""
+"""What became of a request, or (a list of replies) of a group; an error reply of the store stands in its place."""
 
 _Command = tuple[bytes | str | int, ...]
 
@@ -92,23 +126,36 @@ _Command = tuple[bytes | str | int, ...]
 class Ledger:
     """The function library on one store. Stateless but for the number of partitions, which the store decides."""
 
-    def __init__(self, connections: StoreConnections, settings: LedgerSettings | None = None) -> None:
-        """Speak to the store behind `connections`; nothing is sent before `prepare`."""
+    def __init__(
+        self,
+        connections: StoreConnections,
+        settings: LedgerSettings | None = None,
+        *,
+        functions: Library | None = None,
+    ) -> None:
+        """Speak to the store behind `connections`; nothing is sent before `prepare`.
+
+        `functions` takes the place of the library of this version.
+        """
         settings = settings or LedgerSettings()
         self._connections = connections
         self._test_clock = settings.test_clock
-        self._settings = records.pack_settings(
-            test_clock=settings.test_clock,
-            journal_length=settings.journal_length,
-            settled_ms=settings.settled_ms,
-            expired_ms=settings.expired_ms,
-            charge_ms=settings.charge_ms,
+        self._settings = records.pack_row(
+            settings.test_clock,
+            settings.journal_length,
+            settings.settled_ms,
+            settings.expired_ms,
+            settings.charge_ms,
+            settings.denial_ms,
         )
-        self._library = library()
+        self.clock = StoreClock()
+        self._library = functions or library()
         self._functions = {
             Lane.DECIDE: self._library.decide,
             Lane.SETTLE: self._library.settle,
             Lane.READ: self._library.read,
+            Lane.BATCH: self._library.batch,
+            Lane.ATOMIC: self._library.atomic,
         }
         self.partitions = PARTITIONS
 
@@ -134,6 +181,13 @@ class Ledger:
                 "start the creditgate that wrote it, or give an empty store",
             )
         await self._load_library()
+        missing = await self._missing_rights()
+        if missing:
+            self._unfit(
+                f"its user may not use {', '.join(missing)} on keys cg:*, which would leave operations half done",
+                "ACL SETUSER with ~cg:* +@read +@write +time",
+            )
+        await self._observe_clock()
 
     def _unfit(self, problem: str, remedy: str) -> NoReturn:
         raise StoreUnfit(self._connections.name, [StoreProblem(problem, remedy)])
@@ -142,7 +196,7 @@ class Ledger:
         """Return the key that routes the operations of an organisation."""
         return keys.account_key(keys.partition_of(root_id, self.partitions), root_id)
 
-    async def send(self, requests: Sequence[Request]) -> list[Reply]:
+    async def send(self, requests: Sequence[Request | Group]) -> list[Reply]:
         """Carry out operations, those of one organisation in order and in one step per run of a lane.
 
         Raises StoreUnreachable (none had an effect) and OutcomeUnknown (any may have).
@@ -152,6 +206,9 @@ class Ledger:
         raw = await self._call(commands)
         replies: list[Reply] = [[]] * len(requests)
         for run, answers in zip(runs, raw, strict=True):
+            if isinstance(answers, list) and isinstance(requests[run[0]], Group):
+                replies[run[0]] = list(map(records.unpack, answers))
+                continue
             for position, at in enumerate(run):
                 replies[at] = records.unpack(answers[position]) if isinstance(answers, list) else _error(answers)
         return replies
@@ -168,7 +225,8 @@ class Ledger:
     async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
         """End up to `count` things that are due of an organisation; return how many, and whether more are due."""
         command: _Command = (
-            "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, records.pack(root_id, count),
+            "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, self._expected_ms(),
+            records.pack(root_id, count),
         )  # fmt: skip
         (reply,) = await self._call([command])
         if not isinstance(reply, bytes):
@@ -177,11 +235,33 @@ class Ledger:
         return ended, backlog
 
     async def probe(self) -> None:
-        """Do what a settlement does, without one. Raises StoreError as it would."""
+        """Do what a settlement does, without one, and look at the store's clock. Raises StoreError as it would."""
         key = keys.partition_key(0)
-        (reply,) = await self._call([("FCALL", self._library.settle, 1, key, self._settings)])
+        (reply,) = await self._call([("FCALL", self._library.settle, 1, key, self._settings, self._expected_ms())])
         if isinstance(reply, StoreError):
             raise reply
+        missing = await self._missing_rights()
+        if missing:
+            raise ReplyError("NOPERM", f"its user may not use {', '.join(missing)}")
+        await self._observe_clock()
+
+    async def _missing_rights(self) -> list[str]:
+        """Return the commands that the library needs and this user may not use."""
+        (reply,) = await self._call([("FCALL_RO", self._library.rights, 1, keys.partition_key(0))])
+        if not isinstance(reply, list):
+            raise _error(reply)
+        return [name.decode() for name in reply]
+
+    async def _observe_clock(self) -> None:
+        sent_ms = own_ms()
+        (reply,) = await self._plain([("TIME",)])
+        if not isinstance(reply, list):
+            raise TypeError(reply)
+        seconds, microseconds = map(int, reply)
+        self.clock.observe(seconds * 1000 + microseconds / 1000, sent_ms, own_ms())
+
+    def _expected_ms(self) -> int:
+        return self.clock.expected_ms(own_ms())
 
     async def rate_cards_count(self) -> int:
         """Return how many card versions there are; it grows whenever one is added, and never falls."""
@@ -203,15 +283,18 @@ class Ledger:
         (added,) = await self._plain([("HSETNX", keys.RATE_CARDS, f"{card_id}@{version}", packed)])
         return added == 1
 
-    async def journal(self, partition: int) -> AsyncIterator[JournalEntry]:
-        """Yield the entries kept of a partition's journal, oldest first, up to the newest there is on the way."""
-        start = "-"
+    async def journal(self, partition: int, after: str = "") -> AsyncIterator[JournalEntry]:
+        """Yield the entries kept of a partition's journal, oldest first, up to the newest there is on the way.
+
+        With `after`, the id of an entry, only those behind it.
+        """
+        start = f"({after}" if after else "-"
         while True:
             command = ("XRANGE", keys.journal_key(partition), start, "+", "COUNT", JOURNAL_PAGE)
             (page,) = await self._plain([command])
             entries = page if isinstance(page, list) else []
             for stream_id, (_, packed) in entries:
-                yield JournalEntry(*records.unpack_row(packed))
+                yield JournalEntry(stream_id.decode(), *records.unpack_row(packed))
                 start = f"({stream_id.decode()}"
             if len(entries) < JOURNAL_PAGE:
                 return
@@ -253,26 +336,33 @@ class Ledger:
     async def _load_library(self) -> None:
         await self._plain([("FUNCTION", "LOAD", "REPLACE", self._library.source)])
 
-    def _command(self, requests: Sequence[Request], run: list[int]) -> _Command:
+    def _command(self, requests: Sequence[Request | Group], run: list[int]) -> _Command:
         first = requests[run[0]]
         fcall = "FCALL_RO" if first.lane is Lane.READ else "FCALL"
-        operations = [word for at in run for word in (requests[at].name, requests[at].args)]
-        return (fcall, self._functions[first.lane], 1, first.key, self._settings, *operations)
+        words = [word for at in run for operation in _operations(requests[at]) for word in operation]
+        return (fcall, self._functions[first.lane], 1, first.key, self._settings, self._expected_ms(), *words)
 
 
-def _runs(requests: Sequence[Request]) -> Iterator[list[int]]:
-    """Group requests by key, keeping their order; a run ends where the lane changes or the bound is reached."""
+def _operations(request: Request | Group) -> tuple[tuple[str, bytes], ...]:
+    return request.operations if isinstance(request, Group) else ((request.name, request.args),)
+
+
+def _runs(requests: Sequence[Request | Group]) -> Iterator[list[int]]:
+    """Group requests by key, keeping their order; a run ends at a group, where the lane changes, or at its bound."""
     by_key: dict[str, list[int]] = {}
     for at, request in enumerate(requests):
         by_key.setdefault(request.key, []).append(at)
     for positions in by_key.values():
-        run = [positions[0]]
-        for at in positions[1:]:
-            if requests[at].lane is requests[run[0]].lane and len(run) < OPERATIONS_PER_CALL_MAX:
-                run.append(at)
-            else:
+        run: list[int] = []
+        size = 0
+        for at in positions:
+            request = requests[at]
+            joins = run and request.lane is requests[run[0]].lane and not isinstance(request, Group)
+            if run and not (joins and size + request.size <= OPERATIONS_PER_CALL_MAX):
                 yield run
-                run = [at]
+                run, size = [], 0
+            run.append(at)
+            size += request.size
         yield run
 
 

@@ -19,6 +19,7 @@ from creditgate_server.credit.terms import (
     GrantKind,
     GrantState,
     LateCommit,
+    Overage,
     Pot,
     ReservationState,
     SettledBy,
@@ -52,9 +53,8 @@ def unpack_row(packed: bytes) -> Fields:
     return list(unpacker)
 
 
-def pack_settings(*, test_clock: bool, journal_length: int, settled_ms: int, expired_ms: int, charge_ms: int) -> bytes:
-    """Encode what every call is told of the ledger's settings: values in a row, as `work.open` reads them."""
-    values = (test_clock, journal_length, settled_ms, expired_ms, charge_ms)
+def pack_row(*values: object) -> bytes:
+    """Encode values in a row, as `work.open` reads the ledger's settings."""
     return b"".join(map(_packer.pack, values))
 
 
@@ -76,6 +76,7 @@ def settings_fields(settings: ask.AccountSettings) -> Fields:
         0 if settings.late_commit is None else int(settings.late_commit),
         settings.rate_card_id,
         settings.limit_counts_inbound,
+        0 if settings.overage is None else int(settings.overage),
     ]
 
 
@@ -89,7 +90,11 @@ _SETTABLE: Final = {
     "late_commit": 7,
     "rate_card_id": 8,
     "limit_counts_inbound": 9,
+    "overage": 10,
 }
+
+_INHERITED: Final = frozenset({"late_commit", "overage"})
+"""Settings whose 0 means that the account above decides; of the other optional ones, False means unset."""
 
 
 def change_fields(change: ask.SettingsChange) -> list[tuple[int, object]]:
@@ -100,7 +105,7 @@ def change_fields(change: ask.SettingsChange) -> list[tuple[int, object]]:
         if value is ask.UNSET:
             continue
         if value is None:
-            value = 0 if name == "late_commit" else False
+            value = 0 if name in _INHERITED else False
         changes.append((position, value))
     return changes
 
@@ -133,19 +138,20 @@ def read_authorization(fields: Fields, price: Price | None) -> told.Authorizatio
     )
 
 
-def _read_denial(reason: int, level: str, shortfall: int) -> told.Denial:
-    return told.Denial(DenialReason(reason), level, shortfall)
+def _read_denial(reason: int, level: str, shortfall: int, next_credit_ms: int) -> told.Denial:
+    return told.Denial(DenialReason(reason), level, shortfall, next_credit_ms)
 
 
 def read_settlement(fields: Fields) -> told.Settlement:
     """Read the answer to Commit and Release."""
-    _, state, captured, restored, expired, overage, debt_repaid, late, replayed, balance = fields
+    _, state, captured, restored, expired, overage, shortfall, debt_repaid, late, replayed, balance = fields
     return told.Settlement(
         state=ReservationState(state),
         captured=captured,
         restored=restored,
         expired=expired,
         overage=overage,
+        shortfall=shortfall,
         debt_repaid=debt_repaid,
         balance=read_balance(balance),
         replayed=replayed,
@@ -153,11 +159,35 @@ def read_settlement(fields: Fields) -> told.Settlement:
     )
 
 
+def read_refund(fields: Fields) -> told.Refunded:
+    """Read the answer to Refund."""
+    _, credits_, restored, expired, debt_repaid, replayed, balance = fields
+    return told.Refunded(credits_, restored, expired, debt_repaid, read_balance(balance), replayed)
+
+
+def read_revocation(fields: Fields) -> told.Revoked:
+    """Read the answer to RevokeGrant."""
+    _, grant, revoked, clawed_back, balance, replayed = fields
+    return told.Revoked(read_grant(grant), revoked, clawed_back, read_balance(balance), replayed)
+
+
+def read_transfer(fields: Fields) -> told.Transferred:
+    """Read the answer to Transfer."""
+    _, credits_, debt_repaid, source, target, replayed = fields
+    return told.Transferred(credits_, debt_repaid, read_balance(source), read_balance(target), replayed)
+
+
+def read_closing(fields: Fields) -> told.Closed:
+    """Read the answer to CloseAccount."""
+    _, described, balance, revoked, written_off, replayed = fields
+    return told.Closed(read_account(described, balance), revoked, written_off, replayed)
+
+
 def read_grant(fields: Fields) -> told.Grant:
-    """Read `administration.describe_grant`."""
+    """Read `giving.describe`."""
     (
-        grant_id, account_id, kind, state, amount, remaining, held, captured, debt_repaid, expired,
-        priority, channels, regions, create_ms, effective_ms, expire_ms, actor, reference, note,
+        grant_id, account_id, kind, state, amount, remaining, held, captured, refunded, debt_repaid, expired,
+        revoked, moved, priority, channels, regions, create_ms, effective_ms, expire_ms, actor, reference, note,
     ) = fields  # fmt: skip
     return told.Grant(
         grant_id=grant_id,
@@ -168,8 +198,11 @@ def read_grant(fields: Fields) -> told.Grant:
         remaining=remaining,
         held=held,
         captured=captured,
+        refunded=refunded,
         debt_repaid=debt_repaid,
         expired=expired,
+        revoked=revoked,
+        moved=moved,
         priority=priority,
         scope=ask.Scope(tuple(map(Channel, channels)), tuple(regions)),
         create_ms=create_ms,
@@ -184,7 +217,7 @@ def read_grant(fields: Fields) -> told.Grant:
 def _read_settings(fields: Fields) -> tuple[str, ask.AccountSettings, int, int]:
     (
         account_id, status, funding, enforcement, overdraft_limit, inbound_overdraft_limit, floor, late_commit,
-        rate_card_id, limit_counts_inbound, display_name, create_ms, update_ms,
+        rate_card_id, limit_counts_inbound, overage, display_name, create_ms, update_ms,
     ) = fields  # fmt: skip
     settings = ask.AccountSettings(
         status=AccountStatus(status),
@@ -194,6 +227,7 @@ def _read_settings(fields: Fields) -> tuple[str, ask.AccountSettings, int, int]:
         inbound_overdraft_limit=_optional(inbound_overdraft_limit),
         floor=_optional(floor),
         late_commit=LateCommit(late_commit) if late_commit else None,
+        overage=Overage(overage) if overage else None,
         rate_card_id=rate_card_id,
         limit_counts_inbound=limit_counts_inbound,
         display_name=display_name,
@@ -202,14 +236,14 @@ def _read_settings(fields: Fields) -> tuple[str, ask.AccountSettings, int, int]:
 
 
 def read_account(described: Fields, balance: Fields) -> told.Account:
-    """Read `administration.view`."""
+    """Read `accounts.view`."""
     account_id, settings, create_ms, update_ms = _read_settings(described)
     return told.Account(account_id, settings, create_ms, update_ms, read_balance(balance))
 
 
 def read_standing(fields: Fields) -> told.Standing:
-    """Read the answer to `get_standing`."""
-    _, balance, levels, grants = fields
+    """Read the answer to `get_standing`, or the end of that to `explain`."""
+    balance, levels, grants = fields[-3:]
     return told.Standing(
         balance=read_balance(balance),
         levels=tuple(_read_level(level) for level in levels),
@@ -226,9 +260,9 @@ def _read_level(fields: Fields) -> told.Level:
 def read_reservation(fields: Fields) -> told.Reservation:
     """Read `describe_hold`."""
     (
-        account_id, payer_id, reservation_id, state, credits_, captured, restored, recipients, unit, card, version,
-        rule, create_ms, expire_ms, settle_ms, settled_by, expiry_action, draws, labels, channel, direction, region,
-        priority,
+        account_id, payer_id, reservation_id, state, credits_, held, captured, restored, refunded, recipients, unit,
+        card, version, rule, create_ms, expire_ms, settle_ms, settled_by, expiry_action, draws, labels, channel,
+        direction, region, priority,
     ) = fields  # fmt: skip
     return told.Reservation(
         account_id=account_id,
@@ -236,8 +270,10 @@ def read_reservation(fields: Fields) -> told.Reservation:
         reservation_id=reservation_id,
         state=ReservationState(state),
         credits=credits_,
+        held=held,
         captured=captured,
         restored=restored,
+        refunded=refunded,
         recipients_granted=recipients,
         credits_per_recipient=unit,
         rate_card_id=card,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
@@ -17,7 +18,13 @@ from creditgate_server.store import launcher
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.data_directory import DataDirectory
 from creditgate_server.store.durability import Durability
-from creditgate_server.store.errors import OutcomeUnknown, StoreError, StoreStartFailed, StoreUnreachable
+from creditgate_server.store.errors import (
+    OutcomeUnknown,
+    StoreDirectoryUnusable,
+    StoreError,
+    StoreStartFailed,
+    StoreUnreachable,
+)
 from creditgate_server.store.information import parse_information
 from creditgate_server.store.locate import StoreBinary
 
@@ -26,6 +33,10 @@ POLL_INTERVAL_S = 0.01
 
 REPLY_TIMEOUT_S = 1.0
 """How long the supervisor's own questions wait for a reply."""
+
+ROOM_BYTES_MIN = 4 * 1024 * 1024
+"""Room on the disk that a start needs: some 4,000 reserves. Under `fsync` a store that cannot write its log ends;
+started without room it would end again at the next write, and each time leave some callers in the dark."""
 
 COMPACTION_BYTES_MIN = 16 * 1024 * 1024
 """A log that grew by less since it was last rewritten is read in a fraction of a second."""
@@ -53,8 +64,13 @@ class StoreProcess:
     ) -> Self:
         """Spawn a store on a directory that was taken, and wait until it answers with its data loaded.
 
-        Raises StoreDirectoryTaken or StoreStartFailed; then, or when cancelled, no process is left.
+        Raises StoreDirectoryTaken, StoreDirectoryUnusable (its disk is full) or StoreStartFailed; then, or when
+        cancelled, no process is left.
         """
+        room_bytes = shutil.disk_usage(directory.path).free
+        if room_bytes < ROOM_BYTES_MIN:
+            problem = f"its disk is full: {room_bytes} bytes are left, and a start needs {ROOM_BYTES_MIN}"
+            raise StoreDirectoryUnusable(directory.path, problem)
         directory.rotate_log()
         lock_fd = await directory.lock_for_store()
         try:

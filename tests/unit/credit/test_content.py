@@ -29,9 +29,20 @@ from creditgate_server.credit.content import (
     content_of_account,
     content_of_charge,
     content_of_grant,
+    content_of_refund,
     content_of_reserve,
+    content_of_transfer,
 )
-from creditgate_server.credit.operations import AccountSettings, Charge, GrantCredits, Reserve, Scope, Traffic
+from creditgate_server.credit.operations import (
+    AccountSettings,
+    Charge,
+    GrantCredits,
+    Refund,
+    Reserve,
+    Scope,
+    Traffic,
+    Transfer,
+)
 from creditgate_server.credit.terms import (
     AccountStatus,
     Enforcement,
@@ -39,6 +50,7 @@ from creditgate_server.credit.terms import (
     Funding,
     GrantKind,
     LateCommit,
+    Overage,
 )
 
 USAGE = Usage(Channel.SMS, Direction.OUTBOUND, Segments(2), 3, "US", Priority.TRANSACTIONAL)
@@ -169,6 +181,31 @@ def test_times_and_priority_of_a_grant_are_not_taken_for_each_other() -> None:
     assert len(contents) == len(times)
 
 
+def test_a_refunds_content_is_of_what_and_how_much() -> None:
+    refunds = [
+        Refund("acme", "r1", reservation_id="m1"),
+        Refund("acme", "r1", charge_id="m1"),
+        Refund("acme", "r1", reservation_id="m2"),
+        Refund("acme", "r1", reservation_id="m1", credits=1),
+        Refund("acme", "r1", reservation_id="m1", credits=2),
+        Refund("acme/field", "r1", reservation_id="m1"),
+    ]
+    assert len(set(map(content_of_refund, refunds))) == len(refunds)
+    assert content_of_refund(replace(refunds[0], refund_id="r2")) == content_of_refund(refunds[0])
+
+
+def test_a_transfers_content_is_from_whom_to_whom_and_how_much() -> None:
+    transfer = Transfer("acme", "t1", "acme/field", 5, "ann", "i-1", "hi")
+    others = [
+        replace(transfer, account_id="acme/field", target_account_id="acme"),
+        replace(transfer, target_account_id="acme/sales"),
+        replace(transfer, credits=6),
+    ]
+    assert len(set(map(content_of_transfer, [transfer, *others]))) == 1 + len(others)
+    same = replace(transfer, transfer_id="t2", actor="", reference="", note="")
+    assert content_of_transfer(same) == content_of_transfer(transfer)
+
+
 OTHER_SETTINGS = {
     "status": AccountStatus.SUSPENDED,
     "funding": Funding.PARENT,
@@ -177,6 +214,7 @@ OTHER_SETTINGS = {
     "inbound_overdraft_limit": 0,
     "floor": 0,
     "late_commit": LateCommit.REJECT,
+    "overage": Overage.CAP,
     "rate_card_id": "other",
     "limit_counts_inbound": True,
     "display_name": "Acme",

@@ -10,6 +10,7 @@ from creditgate.pricing.usage import OPERATION_CREDITS_MAX
 from creditgate_server.credit.ids import parent_of
 from creditgate_server.credit.operations import (
     AccountSettings,
+    CloseAccount,
     CreateAccount,
     SettingsChange,
     UpdateAccount,
@@ -19,6 +20,7 @@ from creditgate_server.credit.terms import (
     Enforcement,
     Funding,
     LateCommit,
+    Overage,
 )
 from creditgate_server.rpc.parse.checks import Checks
 from creditgate_server.rpc.queries import GetAccount, ListAccounts
@@ -39,7 +41,7 @@ _STATUSES: Final[Mapping[int, AccountStatus]] = {
 _FUNDINGS: Final[Mapping[int, Funding]] = {int(term): term for term in Funding}
 _ENFORCEMENTS: Final[Mapping[int, Enforcement]] = {int(term): term for term in Enforcement}
 _LATE_COMMITS: Final[Mapping[int, LateCommit]] = {int(term): term for term in LateCommit}
-
+_OVERAGES: Final[Mapping[int, Overage]] = {int(term): term for term in Overage}
 
 _SETTABLE: Final = frozenset(field.name for field in fields(SettingsChange))
 
@@ -68,6 +70,14 @@ def parse_update_account(request: pb.UpdateAccountRequest) -> UpdateAccount:
     settings = _parse_settings(named, checks)
     checks.finish()
     return UpdateAccount(account_id, SettingsChange(**{path: getattr(settings, path) for path in paths}))
+
+
+def parse_close_account(request: pb.CloseAccountRequest) -> CloseAccount:
+    """Read a request to close an account."""
+    checks = Checks()
+    close = CloseAccount(checks.account_id("account_id", request.account_id))
+    checks.finish()
+    return close
 
 
 def parse_get_account(request: pb.GetAccountRequest | pb.GetBalanceRequest) -> GetAccount:
@@ -117,6 +127,7 @@ def _parse_settings(account: pb.Account, checks: Checks) -> AccountSettings:
         late_commit=checks.term("account.late_commit", account.late_commit, _LATE_COMMITS)
         if account.late_commit
         else None,
+        overage=checks.term("account.overage", account.overage, _OVERAGES) if account.overage else None,
         rate_card_id=rate_card_id,
         limit_counts_inbound=account.limit_counts_inbound,
         display_name=checks.text("account.display_name", account.display_name, DISPLAY_NAME_CHARACTERS_MAX),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from creditgate.pricing.usage import OPERATION_CREDITS_MAX
-from creditgate_server.credit.operations import Charge, Commit, Quote, Release, Reserve
+from creditgate_server.credit.operations import (
+    Charge,
+    Commit,
+    Explain,
+    Extend,
+    Quote,
+    Refund,
+    Release,
+    Reserve,
+)
 from creditgate_server.credit.terms import ExpiryAction
 from creditgate_server.rpc.ids import new_reservation_id
 from creditgate_server.rpc.parse.checks import NANOSECONDS_MAX, Checks
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
     from google.protobuf.duration_pb2 import Duration
 
     from creditgate.v1 import authorization_pb2 as pb
+    from creditgate.v1 import explain_pb2, refund_pb2
 
 TTL_MS: Final = 60_000
 """How long a hold lasts when the caller does not say."""
@@ -57,7 +67,7 @@ def parse_reserve(request: pb.ReserveRequest) -> Reserve:
 
 
 def parse_commit(request: pb.CommitRequest) -> Commit:
-    """Read a commit; neither usage nor credits means all that is held."""
+    """Read a commit; neither usage nor credits means all that is held. One that keeps the hold open has its own id."""
     checks = Checks()
     usage = credits_ = None
     labels: Mapping[str, str] = request.labels
@@ -66,12 +76,18 @@ def parse_commit(request: pb.CommitRequest) -> Commit:
         labels = {**request.usage.labels, **labels}
     elif request.HasField("credits"):
         credits_ = checks.whole_number("credits", request.credits, 0, OPERATION_CREDITS_MAX)
+    if request.keep_open:
+        checks.operation_id("commit_id", request.commit_id)
+    elif request.commit_id:
+        checks.refuse("commit_id", "must be left out unless keep_open: a reservation has one final commit")
     commit = Commit(
         account_id=checks.account_id("account_id", request.account_id),
         reservation_id=checks.operation_id("reservation_id", request.reservation_id),
         usage=usage,
         credits=credits_,
         labels=checks.labels("labels", labels),
+        keep_open=request.keep_open,
+        commit_id=request.commit_id,
     )
     checks.finish()
     return commit
@@ -89,6 +105,20 @@ def parse_release(request: pb.ReleaseRequest) -> Release:
     return release
 
 
+def parse_extend(request: pb.ExtendRequest) -> Extend:
+    """Read a request to hold for longer."""
+    checks = Checks()
+    if not request.HasField("ttl"):
+        checks.refuse("ttl", "is required: 1 second to 7 days")
+    extend = Extend(
+        account_id=checks.account_id("account_id", request.account_id),
+        reservation_id=checks.operation_id("reservation_id", request.reservation_id),
+        ttl_ms=_parse_ttl_ms(request.ttl, checks) if request.HasField("ttl") else TTL_MS,
+    )
+    checks.finish()
+    return extend
+
+
 def parse_charge(request: pb.ChargeRequest) -> Charge:
     """Read a charge, which must state its direction: that chooses the lane."""
     checks = Checks()
@@ -96,9 +126,45 @@ def parse_charge(request: pb.ChargeRequest) -> Charge:
         account_id=checks.account_id("account_id", request.account_id),
         charge_id=checks.operation_id("charge_id", request.charge_id),
         traffic=parse_traffic(request.usage, checks, default_direction=None),
+        # A time before 1970 is long ago, not unknown.
+        event_ms=max(1, checks.time_ms("event_time", request.event_time)) if request.HasField("event_time") else 0,
     )
     checks.finish()
     return charge
+
+
+def parse_refund(request: refund_pb2.RefundRequest) -> Refund:
+    """Read a refund; no credits stated means all that is left to refund."""
+    checks = Checks()
+    target = request.WhichOneof("target")
+    if target is None:
+        checks.refuse("target", "is required: one of reservation_id, charge_id")
+    refund = Refund(
+        account_id=checks.account_id("account_id", request.account_id),
+        refund_id=checks.operation_id("refund_id", request.refund_id),
+        reservation_id=checks.operation_id(target, request.reservation_id) if target == "reservation_id" else "",
+        charge_id=checks.operation_id(target, request.charge_id) if target == "charge_id" else "",
+        credits=checks.whole_number("credits", request.credits, 1, OPERATION_CREDITS_MAX)
+        if request.HasField("credits")
+        else None,
+    )
+    checks.finish()
+    return refund
+
+
+def parse_explain(request: explain_pb2.ExplainRequest) -> Explain:
+    """Read a request to explain a usage or a reservation."""
+    checks = Checks()
+    subject = request.WhichOneof("subject")
+    if subject is None:
+        checks.refuse("subject", "is required: one of usage, reservation_id")
+    explain = Explain(
+        account_id=checks.account_id("account_id", request.account_id),
+        traffic=parse_traffic(request.usage, checks) if subject == "usage" else None,
+        reservation_id=checks.operation_id(subject, request.reservation_id) if subject == "reservation_id" else "",
+    )
+    checks.finish()
+    return explain
 
 
 def parse_get_reservation(request: pb.GetReservationRequest) -> GetReservation:

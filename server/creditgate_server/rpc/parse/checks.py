@@ -11,6 +11,7 @@ from creditgate_server.credit.ids import (
     OPERATION_ID_RULE,
     is_account_id,
     is_operation_id,
+    root_of,
 )
 
 if TYPE_CHECKING:
@@ -81,10 +82,15 @@ class Checks:
         return text
 
     def operation_id(self, field: str, text: str) -> str:
-        """Check the id of a reservation, charge or grant, which must be there."""
+        """Check the id of an operation, such as a reservation's, which must be there."""
         if not is_operation_id(text):
             self.refuse(field, f"must be {OPERATION_ID_RULE}" if text else "is required")
         return text
+
+    def organisation(self, field: str, text: str, account_id: str) -> None:
+        """Check that an account is of the same organisation as another one."""
+        if root_of(text) != root_of(account_id):
+            self.refuse(field, "must be of the same organisation, the first part of the account's id")
 
     def term(self, field: str, number: int, terms: Mapping[int, _Term], default: _Term | None = None) -> _Term:
         """Translate an enum's number; 0, unspecified, means `default`, and is refused where there is none."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from creditgate.pricing.regions import is_region
 from creditgate.pricing.usage import OPERATION_CREDITS_MAX
-from creditgate_server.credit.operations import GrantCredits, Scope
+from creditgate_server.credit.operations import GrantCredits, RevokeGrant, Scope, Transfer
 from creditgate_server.credit.terms import GrantKind
 from creditgate_server.rpc.parse.checks import Checks
 from creditgate_server.rpc.parse.usage import CHANNELS, REGION_RULE
@@ -27,6 +27,9 @@ ACTOR_CHARACTERS_MAX: Final = 128
 REFERENCE_CHARACTERS_MAX: Final = 128
 NOTE_CHARACTERS_MAX: Final = 512
 
+OWN_GRANT_PREFIX: Final = "cg:"
+"""Begins the ids of grants that the ledger makes itself."""
+
 _KINDS: Final[Mapping[int, GrantKind]] = {int(term): term for term in GrantKind}
 
 
@@ -34,6 +37,8 @@ def parse_grant(request: pb.GrantRequest) -> GrantCredits:
     """Read a grant."""
     checks = Checks()
     effective_ms, expire_ms = _parse_life(request, checks)
+    if request.grant_id.startswith(OWN_GRANT_PREFIX):
+        checks.refuse("grant_id", f"must not begin with {OWN_GRANT_PREFIX}, as those of the ledger's own grants do")
     grant = GrantCredits(
         account_id=checks.account_id("account_id", request.account_id),
         grant_id=checks.operation_id("grant_id", request.grant_id),
@@ -49,6 +54,41 @@ def parse_grant(request: pb.GrantRequest) -> GrantCredits:
     )
     checks.finish()
     return grant
+
+
+def parse_revoke_grant(request: pb.RevokeGrantRequest) -> RevokeGrant:
+    """Read a request to take a grant back, one that the ledger made itself too."""
+    checks = Checks()
+    revoke = RevokeGrant(
+        account_id=checks.account_id("account_id", request.account_id),
+        grant_id=checks.operation_id("grant_id", request.grant_id),
+        claw_back=request.claw_back,
+        actor=checks.text("actor", request.actor, ACTOR_CHARACTERS_MAX),
+        note=checks.text("note", request.note, NOTE_CHARACTERS_MAX),
+    )
+    checks.finish()
+    return revoke
+
+
+def parse_transfer(request: pb.TransferRequest) -> Transfer:
+    """Read a transfer between two accounts of one organisation."""
+    checks = Checks()
+    account_id, target_id = request.account_id, request.target_account_id
+    if account_id and account_id == target_id:
+        checks.refuse("target_account_id", "must be another account than account_id")
+    transfer = Transfer(
+        account_id=checks.account_id("account_id", account_id),
+        transfer_id=checks.operation_id("transfer_id", request.transfer_id),
+        target_account_id=checks.account_id("target_account_id", target_id),
+        credits=checks.whole_number("credits", request.credits, 1, OPERATION_CREDITS_MAX),
+        actor=checks.text("actor", request.actor, ACTOR_CHARACTERS_MAX),
+        reference=checks.text("reference", request.reference, REFERENCE_CHARACTERS_MAX),
+        note=checks.text("note", request.note, NOTE_CHARACTERS_MAX),
+    )
+    if account_id and target_id:
+        checks.organisation("target_account_id", target_id, account_id)
+    checks.finish()
+    return transfer
 
 
 def parse_list_grants(request: pb.ListGrantsRequest) -> ListGrants:

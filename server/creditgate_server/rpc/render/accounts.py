@@ -9,8 +9,8 @@ from creditgate.v1 import credits_pb2
 from creditgate_server.rpc.render.common import render_balance, render_scope, render_time
 
 if TYPE_CHECKING:
-    from creditgate_server.credit.operations import CreateAccount, UpdateAccount
-    from creditgate_server.credit.outcomes import Account, Grant, Level, Page, Standing
+    from creditgate_server.credit.operations import CloseAccount, CreateAccount, UpdateAccount
+    from creditgate_server.credit.outcomes import Account, Closed, Grant, Level, Page, Standing
     from creditgate_server.rpc.queries import GetAccount, ListAccounts
 
 
@@ -23,6 +23,17 @@ def render_create_account(_: CreateAccount, outcome: tuple[Account, bool]) -> pb
 def render_update_account(_: UpdateAccount, account: Account) -> pb.UpdateAccountResponse:
     """Render an account after a change."""
     return pb.UpdateAccountResponse(account=_render_account(account))
+
+
+def render_close_account(_: CloseAccount, outcome: Closed) -> pb.CloseAccountResponse:
+    """Render an account that has ended, and what that did to its credits."""
+    return pb.CloseAccountResponse(
+        account=_render_account(outcome.account),
+        revoked=outcome.revoked,
+        written_off=outcome.written_off,
+        balance=render_balance(outcome.account.balance),
+        replayed=outcome.replayed,
+    )
 
 
 def render_get_account(_: GetAccount, account: Account) -> pb.GetAccountResponse:
@@ -45,8 +56,8 @@ def render_get_balance(_: GetAccount, standing: Standing) -> pb.GetBalanceRespon
     """Render a balance as a whole, per grant and per level."""
     return pb.GetBalanceResponse(
         balance=render_balance(standing.balance),
-        grants=map(_render_grant_balance, standing.grants),
-        levels=map(_render_level, standing.levels),
+        grants=map(render_grant_balance, standing.grants),
+        levels=map(render_level, standing.levels),
     )
 
 
@@ -62,6 +73,7 @@ def _render_account(account: Account) -> pb.Account:
         inbound_overdraft_limit=settings.inbound_overdraft_limit,
         floor=settings.floor,
         late_commit=pb.LateCommit.ValueType(settings.late_commit or 0),
+        overage=pb.Overage.ValueType(settings.overage or 0),
         rate_card_id=settings.rate_card_id,
         limit_counts_inbound=settings.limit_counts_inbound,
         create_time=render_time(account.create_ms),
@@ -69,7 +81,8 @@ def _render_account(account: Account) -> pb.Account:
     )
 
 
-def _render_grant_balance(grant: Grant) -> pb.GrantBalance:
+def render_grant_balance(grant: Grant) -> pb.GrantBalance:
+    """Render what is left of a grant."""
     return pb.GrantBalance(
         grant_id=grant.grant_id,
         account_id=grant.account_id,
@@ -83,7 +96,8 @@ def _render_grant_balance(grant: Grant) -> pb.GrantBalance:
     )
 
 
-def _render_level(level: Level) -> pb.LevelBalance:
+def render_level(level: Level) -> pb.LevelBalance:
+    """Render one level of an organisation."""
     return pb.LevelBalance(
         account_id=level.account_id,
         pays=level.pays,

@@ -5,17 +5,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from creditgate.v1 import authorization_pb2 as pb
-from creditgate.v1 import decision_pb2, reservation_pb2, usage_pb2
+from creditgate.v1 import decision_pb2, refund_pb2, reservation_pb2, usage_pb2
 from creditgate_server.rpc.render.common import render_balance, render_time
 
 if TYPE_CHECKING:
     from creditgate.pricing.rate_cards import Notes, Price
-    from creditgate_server.credit.operations import Charge, Commit, Quote, Release, Reserve
+    from creditgate_server.credit.operations import (
+        Charge,
+        Commit,
+        Extend,
+        Quote,
+        Refund,
+        Release,
+        Reserve,
+    )
     from creditgate_server.credit.outcomes import (
         Authorization,
         Denial,
         Draw,
+        Extension,
         Page,
+        Refunded,
         Reservation,
         Settlement,
     )
@@ -25,9 +35,9 @@ if TYPE_CHECKING:
 def render_quote(_: Quote, outcome: Authorization) -> pb.QuoteResponse:
     """Render the answer to a quote."""
     return pb.QuoteResponse(
-        cost=_render_cost(outcome.price),
+        cost=render_cost(outcome.price),
         decision=decision_pb2.Decision.ValueType(outcome.decision),
-        denial=_render_denial(outcome.denial),
+        denial=render_denial(outcome.denial),
         balance=render_balance(outcome.balance),
     )
 
@@ -37,11 +47,11 @@ def render_reserve(operation: Reserve, outcome: Authorization) -> pb.ReserveResp
     return pb.ReserveResponse(
         reservation_id=operation.reservation_id,
         decision=decision_pb2.Decision.ValueType(outcome.decision),
-        denial=_render_denial(outcome.denial),
+        denial=render_denial(outcome.denial),
         state=reservation_pb2.ReservationState.ValueType(outcome.state or 0),
         credits=outcome.credits,
         recipients_granted=outcome.recipients_granted,
-        cost=_render_cost(outcome.price),
+        cost=render_cost(outcome.price),
         balance=render_balance(outcome.balance),
         expire_time=render_time(outcome.expire_ms),
         replayed=outcome.replayed,
@@ -53,9 +63,9 @@ def render_charge(operation: Charge, outcome: Authorization) -> pb.ChargeRespons
     return pb.ChargeResponse(
         charge_id=operation.charge_id,
         decision=decision_pb2.Decision.ValueType(outcome.decision),
-        denial=_render_denial(outcome.denial),
+        denial=render_denial(outcome.denial),
         credits=outcome.credits,
-        cost=_render_cost(outcome.price),
+        cost=render_cost(outcome.price),
         balance=render_balance(outcome.balance),
         replayed=outcome.replayed,
     )
@@ -69,6 +79,7 @@ def render_commit(_: Commit, outcome: Settlement) -> pb.CommitResponse:
         restored=outcome.restored,
         expired=outcome.expired,
         overage=outcome.overage,
+        shortfall=outcome.shortfall,
         debt_repaid=outcome.debt_repaid,
         balance=render_balance(outcome.balance),
         replayed=outcome.replayed,
@@ -88,29 +99,48 @@ def render_release(_: Release, outcome: Settlement) -> pb.ReleaseResponse:
     )
 
 
+def render_extend(_: Extend, outcome: Extension) -> pb.ExtendResponse:
+    """Render the answer to an extension."""
+    return pb.ExtendResponse(expire_time=render_time(outcome.expire_ms))
+
+
+def render_refund(_: Refund, outcome: Refunded) -> refund_pb2.RefundResponse:
+    """Render the answer to a refund."""
+    return refund_pb2.RefundResponse(
+        credits=outcome.credits,
+        restored=outcome.restored,
+        expired=outcome.expired,
+        debt_repaid=outcome.debt_repaid,
+        balance=render_balance(outcome.balance),
+        replayed=outcome.replayed,
+    )
+
+
 def render_get_reservation(_: GetReservation, outcome: Reservation) -> pb.GetReservationResponse:
     """Render one reservation."""
-    return pb.GetReservationResponse(reservation=_render_reservation(outcome))
+    return pb.GetReservationResponse(reservation=render_reservation(outcome))
 
 
 def render_list_reservations(_: ListReservations, page: Page[Reservation]) -> pb.ListReservationsResponse:
     """Render a page of reservations."""
     return pb.ListReservationsResponse(
-        reservations=map(_render_reservation, page.items), next_page_token=page.next_token
+        reservations=map(render_reservation, page.items), next_page_token=page.next_token
     )
 
 
-def _render_denial(denial: Denial | None) -> decision_pb2.Denial | None:
+def render_denial(denial: Denial | None) -> decision_pb2.Denial | None:
+    """Render why a usage is denied, or would be."""
     if denial is None:
         return None
     return decision_pb2.Denial(
         reason=decision_pb2.DenialReason.ValueType(denial.reason),
         account_id=denial.account_id,
         shortfall=denial.shortfall,
+        next_credit_time=render_time(denial.next_credit_ms),
     )
 
 
-def _render_cost(price: Price | None) -> usage_pb2.Cost | None:
+def render_cost(price: Price | None) -> usage_pb2.Cost | None:
     """Render a price; what it leaves open stays unset."""
     if price is None:
         return None
@@ -139,7 +169,8 @@ def _render_notes(notes: Notes) -> usage_pb2.Notes | None:
     )
 
 
-def _render_reservation(reservation: Reservation) -> reservation_pb2.Reservation:
+def render_reservation(reservation: Reservation) -> reservation_pb2.Reservation:
+    """Render a reservation with its provenance."""
     return reservation_pb2.Reservation(
         account_id=reservation.account_id,
         payer_id=reservation.payer_id,
@@ -162,6 +193,8 @@ def _render_reservation(reservation: Reservation) -> reservation_pb2.Reservation
         expiry_action=reservation_pb2.ExpiryAction.ValueType(reservation.expiry_action),
         draws=map(_render_draw, reservation.draws),
         labels=dict(reservation.labels),
+        held=reservation.held,
+        refunded=reservation.refunded,
     )
 
 

@@ -35,91 +35,145 @@ function codec.new_counters(now)
   }
 end
 
--- The totals of an account, touched when credits really move (field t).
---   granted, captured, debt_paid, expired: sums over the wallet's grants    limit_*: the same over the limit's
---   debt_incurred: all that ever became debt                                overrun, limit_overrun: let through uncovered
---   inbound, overage, late: parts of the wallet's `used`                    usage: credits that this account's own usage took
-local TOTALS = "<dddddddddddddd"
+-- The totals of an account, touched when credits really move (field t): first those that a settlement moves, then the rare ones,
+-- which are read only when one of them is asked for.
+--   granted … moved: sums over all grants of the wallet, ended ones too; limit_*: the same over those of the limit
+--   debt_incurred: all that ever became debt    forgiven, written_off: what lowered it beside debt_paid
+--   moved_in: came from other accounts          overrun, limit_overrun: let through uncovered
+--   inbound, overage, late: parts of the wallet's `used`            usage: credits that this account's own usage took
+local TOTALS, RARE_TOTALS = "<dddddddddd", "<dddddddddddd"
+local RARE_AT = 81
 
 function codec.totals(packed)
-  local granted, captured, debt_paid, expired, debt_incurred, overrun, inbound, overage, late, usage,
-    limit_granted, limit_captured, limit_expired, limit_overrun = struct_unpack(TOTALS, packed)
+  local captured, debt_paid, debt_incurred, overrun, inbound, overage, late, usage_, limit_captured, limit_overrun =
+    struct_unpack(TOTALS, packed)
   return {
-    granted = granted, captured = captured, debt_paid = debt_paid, expired = expired, debt_incurred = debt_incurred,
-    overrun = overrun, inbound = inbound, overage = overage, late = late, usage = usage, limit_granted = limit_granted,
-    limit_captured = limit_captured, limit_expired = limit_expired, limit_overrun = limit_overrun,
+    captured = captured, debt_paid = debt_paid, debt_incurred = debt_incurred, overrun = overrun, inbound = inbound,
+    overage = overage, late = late, usage = usage_, limit_captured = limit_captured, limit_overrun = limit_overrun,
+    rare = sub(packed, RARE_AT),
   }
 end
 
+-- Add the rare totals to the others.
+function codec.complete(t)
+  if t.rare then
+    t.granted, t.refunded, t.expired, t.revoked, t.moved, t.forgiven, t.written_off, t.moved_in, t.limit_granted, t.limit_refunded,
+      t.limit_expired, t.limit_revoked = struct_unpack(RARE_TOTALS, t.rare)
+    t.rare = nil
+  end
+  return t
+end
+
 function codec.pack_totals(t)
-  return struct_pack(TOTALS, t.granted, t.captured, t.debt_paid, t.expired, t.debt_incurred, t.overrun, t.inbound, t.overage,
-    t.late, t.usage, t.limit_granted, t.limit_captured, t.limit_expired, t.limit_overrun)
+  local packed = struct_pack(TOTALS, t.captured, t.debt_paid, t.debt_incurred, t.overrun, t.inbound, t.overage, t.late, t.usage,
+    t.limit_captured, t.limit_overrun)
+  local rare = t.rare or struct_pack(RARE_TOTALS, t.granted, t.refunded, t.expired, t.revoked, t.moved, t.forgiven, t.written_off,
+    t.moved_in, t.limit_granted, t.limit_refunded, t.limit_expired, t.limit_revoked)
+  return packed .. rare
 end
 
 function codec.new_totals()
   return {
-    granted = 0, captured = 0, debt_paid = 0, expired = 0, debt_incurred = 0, overrun = 0, inbound = 0, overage = 0, late = 0,
-    usage = 0, limit_granted = 0, limit_captured = 0, limit_expired = 0, limit_overrun = 0,
+    captured = 0, debt_paid = 0, debt_incurred = 0, overrun = 0, inbound = 0, overage = 0, late = 0, usage = 0,
+    limit_captured = 0, limit_overrun = 0, granted = 0, refunded = 0, expired = 0, revoked = 0, moved = 0, forgiven = 0,
+    written_off = 0, moved_in = 0, limit_granted = 0, limit_refunded = 0, limit_expired = 0, limit_revoked = 0,
   }
 end
 
--- The settings of an account (field s), which every decision reads. Optional numbers are false when unset; late_commit 0 and
--- rate_card "" inherit.
+-- The settings of an account (field s), which every decision reads. Optional numbers are false when unset; late_commit 0,
+-- overage 0 and rate_card "" inherit.
 codec.SETTABLE = { "status", "funding", "enforcement", "overdraft_limit", "inbound_overdraft_limit", "floor", "late_commit",
-  "rate_card", "limit_counts_inbound" }
+  "rate_card", "limit_counts_inbound", "overage" }
 
 function codec.settings(packed)
   local status, funding, enforcement, overdraft_limit, inbound_overdraft_limit, floor, late_commit, rate_card,
-    limit_counts_inbound = decode(packed)
+    limit_counts_inbound, overage = decode(packed)
   return {
     status = status, funding = funding, enforcement = enforcement, overdraft_limit = overdraft_limit,
     inbound_overdraft_limit = inbound_overdraft_limit, floor = floor, late_commit = late_commit, rate_card = rate_card,
-    limit_counts_inbound = limit_counts_inbound,
+    limit_counts_inbound = limit_counts_inbound, overage = overage,
   }
 end
 
 function codec.pack_settings(s)
   return encode(s.status, s.funding, s.enforcement, s.overdraft_limit, s.inbound_overdraft_limit, s.floor, s.late_commit,
-    s.rate_card, s.limit_counts_inbound)
+    s.rate_card, s.limit_counts_inbound, s.overage)
 end
 
--- What no decision asks of an account (field d).
+-- What no granted decision asks of an account (field d).
+--   children: accounts right below it that are not closed       adjustment: number of its merged ADJUSTMENT grant, 0 for none
+--   starts: when the next grant of wallet and limit begins, 0 for never
+--   closed: once it is, { revoked, written_off }
 function codec.description(packed)
-  local display_name, create_ms, update_ms, fingerprint = decode(packed)
-  return { display_name = display_name, create_ms = create_ms, update_ms = update_ms, fingerprint = fingerprint }
+  local display_name, create_ms, update_ms, fingerprint, children, adjustment, wallet_start, limit_start, closed = decode(packed)
+  return { display_name = display_name, create_ms = create_ms, update_ms = update_ms, fingerprint = fingerprint,
+    children = children, adjustment = adjustment, starts = { wallet_start, limit_start }, closed = closed }
 end
 
 function codec.pack_description(d)
-  return encode(d.display_name, d.create_ms, d.update_ms, d.fingerprint)
+  return encode(d.display_name, d.create_ms, d.update_ms, d.fingerprint, d.children, d.adjustment, d.starts[1], d.starts[2],
+    d.closed or false)
 end
 
--- What changes of a grant (field g<number>): its amount is always the sum of the five after it.
-local GRANT = "<ddddddBBB"
+-- What changes of a grant (field g<number>): amount = remaining + held + (captured - refunded) + debt_paid + expired + revoked
+-- + moved.
+local GRANT = "<dddddddddBBB"
 
 function codec.grant(packed)
-  local amount, remaining, held, captured, debt_paid, expired, state, pot, scope = struct_unpack(GRANT, packed)
+  local amount, remaining, held, captured, refunded, debt_paid, expired, revoked, moved, state, pot, scope =
+    struct_unpack(GRANT, packed)
   return {
-    amount = amount, remaining = remaining, held = held, captured = captured, debt_paid = debt_paid, expired = expired,
-    state = state, pot = pot, scope = scope,
+    amount = amount, remaining = remaining, held = held, captured = captured, refunded = refunded, debt_paid = debt_paid,
+    expired = expired, revoked = revoked, moved = moved, state = state, pot = pot, scope = scope,
   }
 end
 
 function codec.pack_grant(g)
-  return struct_pack(GRANT, g.amount, g.remaining, g.held, g.captured, g.debt_paid, g.expired, g.state, g.pot, g.scope)
+  return struct_pack(GRANT, g.amount, g.remaining, g.held, g.captured, g.refunded, g.debt_paid, g.expired, g.revoked, g.moved,
+    g.state, g.pot, g.scope)
 end
 
--- What never changes of a grant (field m<number>).
+-- What never changes of a grant (field m<number>). made_by: "" for a caller, else the operation that needed it.
 function codec.terms(packed)
-  local id, kind, priority, create_ms, effective_ms, expire_ms, channels, regions, actor, reference, note = decode(packed)
+  local id, kind, priority, create_ms, effective_ms, expire_ms, channels, regions, actor, reference, note, made_by =
+    decode(packed)
   return {
     id = id, kind = kind, priority = priority, create_ms = create_ms, effective_ms = effective_ms, expire_ms = expire_ms,
-    channels = channels, regions = regions, actor = actor, reference = reference, note = note,
+    channels = channels, regions = regions, actor = actor, reference = reference, note = note, made_by = made_by,
   }
 end
 
 function codec.pack_terms(m)
   return encode(m.id, m.kind, m.priority, m.create_ms, m.effective_ms, m.expire_ms, m.channels, m.regions, m.actor,
-    m.reference, m.note)
+    m.reference, m.note, m.made_by)
+end
+
+-- The ended grants of an account, folded (field f): their number and the sums of their figures, for the wallet and for the limit.
+codec.FOLDED = { "amount", "held", "captured", "refunded", "debt_paid", "expired", "revoked", "moved" }
+local FOLD = "<ddddddddd"
+local FOLD_SIZE = 72
+
+function codec.fold(packed)
+  local fold = {}
+  for pot = 1, 2 do
+    local sums = { count = 0 }
+    for _, name in ipairs(codec.FOLDED) do sums[name] = 0 end
+    if packed then
+      sums.count, sums.amount, sums.held, sums.captured, sums.refunded, sums.debt_paid, sums.expired, sums.revoked, sums.moved =
+        struct_unpack(FOLD, packed, (pot - 1) * FOLD_SIZE + 1)
+    end
+    fold[pot] = sums
+  end
+  return fold
+end
+
+function codec.pack_fold(fold)
+  local packed = {}
+  for pot = 1, 2 do
+    local s = fold[pot]
+    packed[pot] = struct_pack(FOLD, s.count, s.amount, s.held, s.captured, s.refunded, s.debt_paid, s.expired, s.revoked, s.moved)
+  end
+  return concat(packed)
 end
 
 -- A pot's remaining credits per scope (fields ws, ls): position i is scope i - 1, and scope 0 pays for everything.
@@ -141,35 +195,55 @@ end
 codec.ENTRY = ">i2I6I6I4B" -- priority, expiry, creation, grant number, scope
 codec.ENTRY_SIZE = 19
 
--- A hold: what was decided, what it holds of whom, and once settled what became of it.
---   draws: { { account, pot, mode, unfunded, unenforced, number, credits, number, credits … }, … }
+-- A hold: what was decided, what it holds of whom, and what became of it.
+--   credits: granted at first      held: holds now, or when it ended (less what late commits have claimed since)
+--   captured, restored, refunded: over its whole life
+--   draws: what it holds, { { account, pot, mode, number, credits, number, credits … }, … }; taken: likewise, what it captured
+--   final: what ended it, { wanted, captured, restored, expired, overage, shortfall, debt_repaid, late }
+--   forget_ms: until when it is remembered
+-- What only comes with its first settlement stands behind the rest.
 function codec.hold(packed)
-  local state, fingerprint, account, payer, decision, denial, credits, recipients, unit, create_ms, expire_ms, expiry_action, channel,
-    direction, region, priority, card, version, rule, labels, draws, settle_ms, settled_by, captured, restored, expired, overage,
-    debt_repaid, late = decode(packed)
+  local state, fingerprint, account, payer, decision, denial, credits, recipients, unit, create_ms, expire_ms, expiry_action,
+    channel, direction, region, priority, card, version, rule, labels, draws, settle_ms, settled_by, held, captured, restored,
+    refunded, taken, final, forget_ms = decode(packed)
   return {
-    state = state, fingerprint = fingerprint, account = account, payer = payer, decision = decision, denial = denial, credits = credits,
-    recipients = recipients, unit = unit, create_ms = create_ms, expire_ms = expire_ms, expiry_action = expiry_action,
-    channel = channel, direction = direction, region = region, priority = priority, card = card, version = version, rule = rule,
-    labels = labels, draws = draws, settle_ms = settle_ms, settled_by = settled_by, captured = captured, restored = restored,
-    expired = expired, overage = overage, debt_repaid = debt_repaid, late = late,
+    state = state, fingerprint = fingerprint, account = account, payer = payer, decision = decision, denial = denial,
+    credits = credits, recipients = recipients, unit = unit, create_ms = create_ms, expire_ms = expire_ms,
+    expiry_action = expiry_action, channel = channel, direction = direction, region = region, priority = priority, card = card,
+    version = version, rule = rule, labels = labels, draws = draws, settle_ms = settle_ms, settled_by = settled_by,
+    held = held or credits, captured = captured or 0, restored = restored or 0, refunded = refunded or 0, taken = taken,
+    final = final, forget_ms = forget_ms,
   }
 end
 
 function codec.pack_hold(h)
-  local held = encode(h.state, h.fingerprint, h.account, h.payer, h.decision, h.denial or false, h.credits, h.recipients, h.unit, h.create_ms,
-    h.expire_ms, h.expiry_action, h.channel, h.direction, h.region, h.priority, h.card, h.version, h.rule, h.labels, h.draws)
-  if not h.settle_ms then return held end
-  return held .. encode(h.settle_ms, h.settled_by, h.captured, h.restored, h.expired, h.overage, h.debt_repaid, h.late)
+  local packed = encode(h.state, h.fingerprint, h.account, h.payer, h.decision, h.denial or false, h.credits, h.recipients, h.unit,
+    h.create_ms, h.expire_ms, h.expiry_action, h.channel, h.direction, h.region, h.priority, h.card, h.version, h.rule, h.labels,
+    h.draws)
+  if not h.taken then return packed end
+  return packed .. encode(h.settle_ms or 0, h.settled_by or 0, h.held, h.captured, h.restored, h.refunded, h.taken, h.final or false,
+    h.forget_ms or 0)
 end
 
--- A charge: what answers a replay, and what it took of whom.
+-- A charge: what answers a replay, what it took of whom, and what of this was refunded.
 function codec.charge(packed)
-  local fingerprint, account, decision, denial, credits, recipients, card, version, draws = decode(packed)
-  return { fingerprint = fingerprint, account = account, decision = decision, denial = denial, credits = credits,
-    recipients = recipients, card = card, version = version, draws = draws }
+  local forget_ms, fingerprint, account, decision, denial, credits, recipients, card, version, taken, refunded = decode(packed)
+  return { forget_ms = forget_ms, fingerprint = fingerprint, account = account, decision = decision, denial = denial,
+    credits = credits, recipients = recipients, card = card, version = version, taken = taken, refunded = refunded or 0 }
 end
 
 function codec.pack_charge(c)
-  return encode(c.fingerprint, c.account, c.decision, c.denial or false, c.credits, c.recipients, c.card, c.version, c.draws)
+  local packed = encode(c.forget_ms, c.fingerprint, c.account, c.decision, c.denial or false, c.credits, c.recipients, c.card,
+    c.version, c.taken)
+  return c.refunded == 0 and packed or packed .. encode(c.refunded)
+end
+
+-- A refund, or a commit that kept its hold open: when it is forgotten, its content, and the amounts of its answer.
+function codec.movement(packed)
+  local forget_ms, content, amounts = decode(packed)
+  return { forget_ms = forget_ms, content = content, amounts = amounts }
+end
+
+function codec.pack_movement(m)
+  return encode(m.forget_ms, m.content, m.amounts)
 end

@@ -12,6 +12,7 @@ function due.schedule(w, root_id, member, due_ms)
   w.scheduled[root_id] = members
   members[member] = due_ms or false
   if due_ms then
+    if w.arisen then w.arisen[#w.arisen + 1] = { member, due_ms } end
     local root = work.account(w, root_id)
     if root.c.tree_due == 0 or due_ms < root.c.tree_due then
       root.c.tree_due, root.tree_due_dirty, root.dirty = due_ms, true, true
@@ -19,13 +20,13 @@ function due.schedule(w, root_id, member, due_ms)
   end
 end
 
--- Return what is due, { member, time } by time, and the time of the first member beyond `max`, if there is one.
-local function find(w, root, max)
-  local found = call("ZRANGE", w.prefix .. "d:" .. root.id, 0, max, "WITHSCORES")
+-- Return what is due, { member, time } by time, and the time of the first member beyond `most`, if there is one.
+local function find(w, root, most)
+  local found = call("ZRANGE", w.prefix .. "d:" .. root.id, 0, most, "WITHSCORES")
   local members, next_ms = {}, nil
   for i = 1, #found, 2 do
     local due_ms = tonumber(found[i + 1])
-    if due_ms > w.now or #members == max then
+    if due_ms > w.horizon or #members == most then
       next_ms = due_ms
       break
     end
@@ -34,47 +35,57 @@ local function find(w, root, max)
   return members, next_ms
 end
 
-local function insert(members, after, member, due_ms)
-  local at = after + 1
-  while members[at] and (members[at][2] < due_ms or (members[at][2] == due_ms and members[at][1] < member)) do at = at + 1 end
-  insert_at(members, at, { member, due_ms })
+-- Take in what the member at `at` has made due, as far as it comes before what is not looked at.
+local function take_in(w, members, at, next_ms)
+  for _, arisen in ipairs(w.arisen) do
+    local member, due_ms = arisen[1], arisen[2]
+    if due_ms <= w.horizon and (next_ms == nil or due_ms <= next_ms) then
+      local place = at + 1
+      while members[place] and (members[place][2] < due_ms or (members[place][2] == due_ms and members[place][1] < member)) do
+        place = place + 1
+      end
+      insert_at(members, place, arisen)
+    end
+  end
 end
 
 local function turn_hold(w, root_id, member, id)
   local hold = holds.get(w, root_id, id)
-  if hold and hold.state == RESERVATION_STATE.PENDING then
-    holds.expire(w, root_id, id, hold)
-  else
+  if not hold or hold.state ~= RESERVATION_STATE.PENDING then
     due.schedule(w, root_id, member, nil)
+  elseif hold.expire_ms > w.horizon then
+    due.schedule(w, root_id, member, hold.expire_ms)
+  else
+    holds.expire(w, root_id, id, hold)
   end
 end
 
--- Work off what is due of an organisation, at most `max` members, the earliest first, once a call. w.backlog tells whether more
--- is due.
-function due.turn(w, root, max)
+-- Work off what is due of an organisation, at most `most` ends and beginnings, the earliest first, once a call. w.backlog tells whether
+-- more is due. Returns how many there were.
+function due.turn(w, root, most)
   if root.turned then return 0 end
   root.turned = true
-  local members, next_ms = find(w, root, max)
-  local at = 1
-  while members[at] and at <= max do
+  local members, next_ms = find(w, root, most)
+  local at, done = 1, 0
+  while members[at] and done < most do
     local member, due_ms = members[at][1], members[at][2]
+    w.moment, w.arisen = due_ms, {}
     local id = match(member, "^h[^|]*|(.*)$")
     if id then
       turn_hold(w, root.id, member, id)
+      done = done + 1
     else
-      local account = work.account(w, sub(member, 2))
-      local following_ms = grants.turn(w, account, due_ms)
-      if following_ms and following_ms <= w.now and (next_ms == nil or following_ms <= next_ms) then
-        insert(members, at, member, following_ms)
-      end
+      done = done + max(1, life.turn(w, work.account(w, sub(member, 2)), due_ms, most - done))
     end
+    take_in(w, members, at, next_ms)
     at = at + 1
   end
+  w.moment, w.arisen = nil, nil
   if members[at] then next_ms = members[at][2] end
   for _, due_ms in pairs(w.scheduled and w.scheduled[root.id] or {}) do
     if due_ms and (next_ms == nil or due_ms < next_ms) then next_ms = due_ms end
   end
   root.c.tree_due, root.tree_due_dirty, root.dirty = next_ms or 0, true, true
-  w.backlog = next_ms ~= nil and next_ms <= w.now
-  return at - 1
+  w.backlog = next_ms ~= nil and next_ms <= w.horizon
+  return done
 end

@@ -1,8 +1,8 @@
--- grants: what credits are there, in which order they burn, and where they go back to.
+-- grants: what credits are there, and in which order they burn.
 --
 -- A grant lives in the account's hash while it has anything to draw, hold or wait for; then it moves to the hash of ended
--- grants, where it stays listed and can still take back what was held. Every function keeps its invariant
--- amount = remaining + held + captured + debt_paid + expired, the pot's sums and order, and the account's totals.
+-- grants, where it stays listed and can still take back what was held. Every function keeps its invariant (codec.grant), the
+-- pot's sums and order, the account's totals, and the folded sums of the ended grants.
 
 grants.ACTIVE_MAX = 100 -- per account; bounds every scan here
 grants.SCOPES_MAX = 16
@@ -20,9 +20,10 @@ function grants.get(w, account, number)
     grant = codec.grant(packed)
     grant.active = true
   else
-    local mutable, terms = decode(call("HGET", ended_key(w, account), number))
+    local mutable, terms, heir_account, heir_number = decode(call("HGET", ended_key(w, account), number))
     grant = codec.grant(mutable)
-    grant.packed_terms = terms
+    grant.packed_terms, grant.folded = terms, mutable
+    grant.heir = heir_account and { heir_account, heir_number }
     grant.ended, grant.active = true, false
   end
   account.grants[number] = grant
@@ -38,28 +39,61 @@ function grants.terms(account, number, grant)
 end
 
 local function is_over(grant)
-  if grant.state == GRANT_STATE.PENDING then return false end
-  return grant.state == GRANT_STATE.EXPIRED or (grant.remaining == 0 and grant.held == 0)
+  if grant.state == GRANT_STATE.LIVE then return grant.remaining == 0 and grant.held == 0 end
+  return grant.state ~= GRANT_STATE.PENDING
 end
 
 -- Note a change of a grant, and whether it still counts as active.
-local function changed(account, grant)
+function grants.changed(account, grant)
   local active = not is_over(grant)
   if active ~= grant.active then account.c.grants = account.c.grants + (active and 1 or -1) end
+  if grant.ended or not active then account.fold_dirty = true end
   grant.active, grant.dirty, account.dirty = active, true, true
+end
+
+local LIMIT_TOTAL = { granted = "limit_granted", captured = "limit_captured", refunded = "limit_refunded",
+  expired = "limit_expired", revoked = "limit_revoked" }
+
+-- Add to a total of the account, that of the pot's own.
+function grants.count(account, pot_number, name, credits)
+  local t, field = work.totals(account), pot_number == POT.WALLET and name or LIMIT_TOTAL[name]
+  if not t[field] then codec.complete(t) end
+  t[field] = t[field] + credits
 end
 
 -- Write a changed grant where it now belongs; `add` puts a field into the account's hash.
 function grants.save(w, account, number, grant, add)
   if is_over(grant) then
     grants.terms(account, number, grant)
-    call("HSET", ended_key(w, account), number, encode(codec.pack_grant(grant), grant.packed_terms))
+    local packed = encode(codec.pack_grant(grant), grant.packed_terms)
+    if grant.heir then packed = packed .. encode(grant.heir[1], grant.heir[2]) end
+    call("HSET", ended_key(w, account), number, packed)
     if not grant.ended then call("HDEL", account.key, "g" .. number, "m" .. number) end
   else
     add("g" .. number, codec.pack_grant(grant))
     if grant.new or grant.ended then add("m" .. number, grant.packed_terms) end
     if grant.ended then call("HDEL", ended_key(w, account), number) end
   end
+end
+
+-- Bring the folded sums of an account's ended grants up to date.
+function grants.fold(account)
+  local fold = codec.fold(call("HGET", account.key, "f"))
+  local function add(grant, sign)
+    local sums = fold[grant.pot]
+    sums.count = sums.count + sign
+    for _, name in ipairs(codec.FOLDED) do sums[name] = sums[name] + sign * grant[name] end
+  end
+  for number, grant in pairs(account.grants) do
+    if grant.dirty then
+      if grant.folded then add(codec.grant(grant.folded), -1) end
+      if is_over(grant) then
+        add(grant, 1)
+        grants.terms(account, number, grant)
+      end
+    end
+  end
+  account.fold = fold
 end
 
 function grants.total(pot)
@@ -96,28 +130,31 @@ function grants.remaining(pot, eligible)
   return sum
 end
 
+-- Note that credits of a scope have come to what remains in a pot, or left it.
 local function add_to_sum(pot, scope, credits)
   for i = #pot.sums + 1, scope + 1 do pot.sums[i] = 0 end
   pot.sums[scope + 1] = pot.sums[scope + 1] + credits
   pot.dirty = true
 end
 
--- Whether a grant burns before an entry of the order: priority, soonest expiry, oldest, id.
-local function burns_before(w, account, terms, entry)
-  local priority, expire_ms, create_ms, number = struct_unpack(codec.ENTRY, entry)
-  local expiry = terms.expire_ms == 0 and codec.NEVER or terms.expire_ms
-  if terms.priority ~= priority then return terms.priority < priority end
-  if expiry ~= expire_ms then return expiry < expire_ms end
-  if terms.create_ms ~= create_ms then return terms.create_ms < create_ms end
-  return terms.id < grants.terms(account, number, grants.get(w, account, number)).id
+local function expiry_of(terms)
+  return terms.expire_ms == 0 and codec.NEVER or terms.expire_ms
 end
 
-local function insert(w, account, number, grant)
+-- Whether a grant burns before an entry of the order: priority, soonest expiry, oldest (numbers tell which of one moment).
+local function burns_before(terms, number, entry)
+  local priority, expire_ms, create_ms, entry_number = struct_unpack(codec.ENTRY, entry)
+  if terms.priority ~= priority then return terms.priority < priority end
+  if expiry_of(terms) ~= expire_ms then return expiry_of(terms) < expire_ms end
+  if terms.create_ms ~= create_ms then return terms.create_ms < create_ms end
+  return number < entry_number
+end
+
+local function insert(account, number, grant)
   local pot, terms, size = account.pots[grant.pot], grants.terms(account, number, grant), codec.ENTRY_SIZE
-  local expiry = terms.expire_ms == 0 and codec.NEVER or terms.expire_ms
-  local entry = struct_pack(codec.ENTRY, terms.priority, expiry, terms.create_ms, number, grant.scope)
+  local entry = struct_pack(codec.ENTRY, terms.priority, expiry_of(terms), terms.create_ms, number, grant.scope)
   local at = #pot.order
-  while at > 0 and burns_before(w, account, terms, sub(pot.order, at - size + 1, at)) do at = at - size end
+  while at > 0 and burns_before(terms, number, sub(pot.order, at - size + 1, at)) do at = at - size end
   pot.order = sub(pot.order, 1, at) .. entry .. sub(pot.order, at + 1)
   pot.order_dirty = true
 end
@@ -134,7 +171,7 @@ local function remove(pot, number)
   end
 end
 
--- Take up to `credits` from the grants that may pay, in burn order, and book them as "held" or "captured".
+-- Take up to `credits` from the grants that may pay, in burn order, and book them as "held", "captured" or "moved".
 -- Appends number, credits pairs to `parts` and returns what was taken.
 function grants.draw(w, account, pot, eligible, credits, booking, parts)
   local order, size, at, left, kept = pot.order, codec.ENTRY_SIZE, 1, credits, nil
@@ -146,7 +183,7 @@ function grants.draw(w, account, pot, eligible, credits, booking, parts)
       local taken = min(left, grant.remaining)
       grant.remaining = grant.remaining - taken
       grant[booking] = grant[booking] + taken
-      changed(account, grant)
+      grants.changed(account, grant)
       add_to_sum(pot, scope, -taken)
       parts[#parts + 1] = number
       parts[#parts + 1] = taken
@@ -167,42 +204,36 @@ function grants.draw(w, account, pot, eligible, credits, booking, parts)
   return credits - left
 end
 
+-- Take credits out of what remains of a grant, which the caller books. One that has not begun is in no sum yet.
+function grants.take(account, number, grant, credits)
+  grant.remaining = grant.remaining - credits
+  if grant.state == GRANT_STATE.LIVE and credits > 0 then
+    local pot = account.pots[grant.pot]
+    add_to_sum(pot, grant.scope, -credits)
+    if grant.remaining == 0 then remove(pot, number) end
+  end
+end
+
 -- Credits enter a grant from outside or from a hold: they repay the wallet's debt first, then lie ready to be spent.
 -- Returns how much debt they repaid. The caller has taken them from where they were.
-local function put(w, account, number, grant, credits)
+function grants.put(account, number, grant, credits)
   local pot, c = account.pots[grant.pot], account.c
   local repaid = 0
   if grant.pot == POT.WALLET and c.debt > 0 then
     repaid = min(c.debt, credits)
     c.debt = c.debt - repaid
     grant.debt_paid = grant.debt_paid + repaid
-    local t = work.totals(account)
-    t.debt_paid = t.debt_paid + repaid
+    grants.count(account, POT.WALLET, "debt_paid", repaid)
   end
   local rest = credits - repaid
   if rest > 0 then
     local was_empty = grant.remaining == 0
     grant.remaining = grant.remaining + rest
     add_to_sum(pot, grant.scope, rest)
-    if was_empty then insert(w, account, number, grant) end
+    if was_empty then insert(account, number, grant) end
   end
-  changed(account, grant)
+  grants.changed(account, grant)
   return repaid
-end
-
--- Give held credits back to the grant they came from. Returns what a grant that has ended swallowed, and how much debt the
--- credits repaid.
-function grants.restore(w, account, number, credits)
-  local grant = grants.get(w, account, number)
-  grant.held = grant.held - credits
-  if grant.state == GRANT_STATE.EXPIRED then
-    grant.expired = grant.expired + credits
-    changed(account, grant)
-    local t, field = work.totals(account), grant.pot == POT.WALLET and "expired" or "limit_expired"
-    t[field] = t[field] + credits
-    return credits, 0
-  end
-  return 0, put(w, account, number, grant, credits)
 end
 
 -- Held credits were really used.
@@ -210,39 +241,7 @@ function grants.capture(w, account, number, credits)
   local grant = grants.get(w, account, number)
   grant.held = grant.held - credits
   grant.captured = grant.captured + credits
-  changed(account, grant)
-end
-
--- Note when a grant of the account next starts or ends, so that it happens when anybody next touches the organisation.
-local function schedule(w, account, due_ms)
-  account.c.grant_due = due_ms or 0
-  account.dirty = true
-  due.schedule(w, work.root(account.id), "g" .. account.id, due_ms)
-end
-
-local function start(w, account, number, grant)
-  local credits = grant.remaining
-  grant.state, grant.remaining = GRANT_STATE.LIVE, 0
-  return put(w, account, number, grant, credits)
-end
-
-local function expire(w, account, number, grant)
-  local credits, pot = grant.remaining, account.pots[grant.pot]
-  if grant.state == GRANT_STATE.LIVE and credits > 0 then
-    add_to_sum(pot, grant.scope, -credits)
-    remove(pot, number)
-  end
-  grant.state, grant.remaining, grant.expired = GRANT_STATE.EXPIRED, 0, grant.expired + credits
-  local t, field = work.totals(account), grant.pot == POT.WALLET and "expired" or "limit_expired"
-  t[field] = t[field] + credits
-  changed(account, grant)
-  return credits
-end
-
--- When a grant next starts or ends; nil for never.
-local function event_ms(grant, terms)
-  if grant.state == GRANT_STATE.PENDING then return terms.effective_ms end
-  return grant.state == GRANT_STATE.LIVE and terms.expire_ms ~= 0 and terms.expire_ms or nil
+  grants.changed(account, grant)
 end
 
 -- Return the numbers of an account's active grants, oldest first.
@@ -274,74 +273,49 @@ function grants.burn_order(pot)
   return numbers
 end
 
--- Start and end the account's grants that are due by a time, and note what comes next, which is returned. Scans the active
--- grants, a bounded number: those over (ended, or empty with nothing held) live elsewhere.
-function grants.turn(w, account, until_ms)
-  local next_ms
+-- Return which places in the account's list of scopes its active grants have, as a set, and how many these are.
+local function places_taken(w, account)
+  local taken, count = {}, 0
   for _, number in ipairs(grants.active_numbers(account)) do
-    local grant = grants.get(w, account, number)
-    local terms = grants.terms(account, number, grant)
-    local at_ms = event_ms(grant, terms)
-    if at_ms and at_ms <= until_ms then
-      work.touch(w, account)
-      if grant.state == GRANT_STATE.PENDING then
-        local repaid = start(w, account, number, grant)
-        work.journal(w, "grant_started", account.id, terms.id, { grant.amount, repaid })
-      else
-        local credits = expire(w, account, number, grant)
-        work.journal(w, "grant_expired", account.id, terms.id, { credits })
-      end
-      at_ms = event_ms(grant, terms)
-    end
-    if at_ms and grant.active and (next_ms == nil or at_ms < next_ms) then next_ms = at_ms end
+    local place = grants.get(w, account, number).scope
+    if place > 0 and not taken[place] then taken[place], count = true, count + 1 end
   end
-  schedule(w, account, next_ms)
-  return next_ms
+  return taken, count
 end
 
--- Add a grant whose bounds and terms the caller has checked. Returns its number and how much debt it repaid.
-function grants.add(w, account, terms, pot_number, credits, scope)
-  local c = account.c
-  local number = c.grant_next
-  c.grant_next = number + 1
-  if not account.pots[pot_number] then
-    account.pots[pot_number] = { sums = { 0 }, order = "", dirty = true, order_dirty = true }
-    c.has_limit = 1
-  end
-  local t, field = work.totals(account), pot_number == POT.WALLET and "granted" or "limit_granted"
-  t[field] = t[field] + credits
-  local grant = {
-    amount = credits, remaining = credits, held = 0, captured = 0, debt_paid = 0, expired = 0, state = GRANT_STATE.PENDING,
-    pot = pot_number, scope = scope, terms = terms, packed_terms = codec.pack_terms(terms), new = true, active = false,
-  }
-  account.grants[number] = grant
-  changed(account, grant)
-  local repaid = 0
-  if terms.effective_ms <= w.now then repaid = start(w, account, number, grant) end
-  local at_ms = event_ms(grant, terms)
-  if at_ms and grant.active and (c.grant_due == 0 or at_ms < c.grant_due) then schedule(w, account, at_ms) end
-  return number, repaid
-end
-
--- Return a place in the account's list of scopes that no active grant has, nil where there is none.
-local function free_scope(w, account)
-  local taken = {}
-  for _, number in ipairs(grants.active_numbers(account)) do taken[grants.get(w, account, number).scope] = true end
-  for i = 1, grants.SCOPES_MAX do
-    if not taken[i] then return i end
-  end
-end
-
--- Return the number of a scope in the account's list, adding it; nil when the list is full.
-function grants.scope(w, account, channels, regions)
+-- Return the number of a scope in the account's list, nil where it is not there.
+local function scope_number(account, channels, regions)
   if #channels == 0 and #regions == 0 then return 0 end
-  local scopes = account.scopes or {}
   local wanted = encode({ channels, regions })
-  for i, scope in ipairs(scopes) do
+  for i, scope in ipairs(account.scopes or {}) do
     if encode(scope) == wanted then return i end
   end
-  local number = #scopes < grants.SCOPES_MAX and #scopes + 1 or free_scope(w, account)
-  if not number then return nil end
+end
+
+-- Whether the account's list has room for grants of these scopes, { { channels, regions }, … }.
+function grants.has_room(w, account, scopes)
+  local new, count = {}, 0
+  for _, scope in ipairs(scopes) do
+    local key = encode(scope)
+    if not scope_number(account, scope[1], scope[2]) and not new[key] then new[key], count = true, count + 1 end
+  end
+  if count == 0 or #(account.scopes or {}) + count <= grants.SCOPES_MAX then return true end
+  local _, used = places_taken(w, account)
+  return used + count <= grants.SCOPES_MAX
+end
+
+-- Return the number of a scope in the account's list, adding it where it is not there. Who gives a new grant has seen that there is
+-- room; a grant that comes back to life finds its place beyond it, if need be.
+function grants.scope(w, account, channels, regions)
+  local number = scope_number(account, channels, regions)
+  if number then return number end
+  local scopes = account.scopes or {}
+  number = #scopes + 1
+  if #scopes >= grants.SCOPES_MAX then
+    local taken = places_taken(w, account)
+    number = 1
+    while taken[number] do number = number + 1 end
+  end
   scopes[number] = { channels, regions }
   account.scopes, account.scopes_dirty, account.dirty = scopes, true, true
   return number

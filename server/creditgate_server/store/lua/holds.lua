@@ -1,9 +1,12 @@
--- holds: the life of a reservation, from held to settled, exactly once.
+-- holds: the life of a reservation: held, captured in part or whole, given back, ended exactly once.
+
+holds.LIFE_MS_MAX = 7 * 24 * 3600 * 1000 -- from its creation
 
 function holds.key(w, root_id, id)
   return w.prefix .. "h:" .. root_id .. "|" .. id
 end
 
+-- Return the hold with an id, nil where there is none, or none that is remembered.
 function holds.get(w, root_id, id)
   local key = holds.key(w, root_id, id)
   local hold = w.holds[key]
@@ -12,17 +15,18 @@ function holds.get(w, root_id, id)
     hold = packed and codec.hold(packed) or false
     w.holds[key] = hold
   end
-  return hold or nil
+  if not hold or (hold.forget_ms and hold.forget_ms > 0 and hold.forget_ms <= w.horizon) then return nil end
+  return hold
 end
 
 -- Whether a hold's time is over and it has not ended: more was due than this call may end.
 function holds.is_overdue(w, hold)
-  return hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.now
+  return hold.state == RESERVATION_STATE.PENDING and hold.expire_ms <= w.horizon
 end
 
 -- Keep a new hold of a leaf until it is settled, and note when its time is over.
 function holds.open(w, root_id, id, leaf, hold)
-  hold.dirty = true
+  hold.held, hold.captured, hold.restored, hold.refunded, hold.dirty = hold.credits, 0, 0, 0, true
   w.holds[holds.key(w, root_id, id)] = hold
   leaf.c.open_holds, w.opened = leaf.c.open_holds + 1, w.opened + 1
   leaf.dirty = true
@@ -30,53 +34,96 @@ function holds.open(w, root_id, id, leaf, hold)
   due.schedule(w, root_id, "h" .. leaf.id .. "|" .. id, hold.expire_ms)
 end
 
-local function count_usage(leaf, credits)
+-- Hold until another time.
+function holds.extend(w, root_id, id, hold, expire_ms)
+  hold.expire_ms, hold.dirty = expire_ms, true
+  due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, expire_ms)
+end
+
+local function count_captured(w, hold, credits)
+  hold.captured, hold.dirty = hold.captured + credits, true
   if credits == 0 then return end
+  local leaf = work.account(w, hold.account)
   local t = work.totals(leaf)
   t.usage = t.usage + credits
   leaf.dirty = true
 end
 
--- End an open hold: capture `credits` (what is beyond the hold is overage) and give the rest back. The caller journals. What a
--- settled record needs no more, it drops.
-function holds.settle(w, root_id, id, hold, credits, state, settled_by)
-  local leaf, pots, draws = work.account(w, hold.account), usage.demand_again(w, hold), {}
-  local within, restored, expired, repaid = min(credits, hold.credits), 0, 0, 0
-  work.touch(w, leaf)
-  for i, draw in ipairs(hold.draws) do
-    local captured, back, ended, paid = usage.settle(w, pots[i], draw, within)
-    if pots[i].pot == POT.WALLET then restored, expired, repaid = back, ended, paid end
-    draws[i] = captured
+-- What a hold has captured, one draw per pot that it drew on.
+local function taken_of(hold)
+  if not hold.taken then
+    hold.taken = {}
+    for i, draw in ipairs(hold.draws) do hold.taken[i] = usage.no_draw(draw) end
   end
-  local overage = credits - within
-  if overage > 0 then
-    for _, draw in ipairs(usage.charge(w, pots, overage, "overage")) do draws[#draws + 1] = draw end
-  end
-  leaf.c.open_holds, w.opened = leaf.c.open_holds - 1, w.opened - 1
-  leaf.dirty = true
-  count_usage(leaf, credits)
-  hold.state, hold.settle_ms, hold.settled_by, hold.draws, hold.labels = state, w.now, settled_by, draws, {}
-  hold.captured, hold.restored, hold.expired, hold.overage = credits, restored, expired, overage
-  hold.debt_repaid, hold.late = repaid, false
-  hold.ttl_ms = settled_by == SETTLED_BY.EXPIRY and w.expired_ttl_ms or w.settled_ttl_ms
-  hold.dirty = true
-  due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
+  return hold.taken
 end
 
--- Charge what a hold's usage cost after the hold had expired and was given back: at the frozen price, from the pots it drew on.
-function holds.charge_late(w, hold, credits)
-  local leaf = work.account(w, hold.account)
-  work.touch(w, leaf)
-  hold.draws = usage.charge(w, usage.demand_again(w, hold), credits, "late")
-  count_usage(leaf, credits)
-  hold.state, hold.settle_ms, hold.settled_by = RESERVATION_STATE.COMMITTED, w.now, SETTLED_BY.CALLER
-  hold.captured, hold.restored, hold.expired, hold.overage, hold.debt_repaid = credits, 0, 0, 0, 0
-  hold.late, hold.ttl_ms, hold.dirty = true, w.expired_ttl_ms, true
+local function capture(w, hold, pots, credits)
+  local taken = taken_of(hold)
+  work.touch(w, work.account(w, hold.account))
+  for i, draw in ipairs(hold.draws) do hold.draws[i] = usage.capture(w, pots[i], draw, credits, taken[i]) end
+  count_captured(w, hold, credits)
+end
+
+-- Capture credits that a hold holds, of every pot that it drew on.
+function holds.capture(w, hold, credits)
+  capture(w, hold, usage.demand_again(w, hold), credits)
+end
+
+-- Spend credits that a hold does not hold, of every pot that it drew on; `part` names the total that counts them too.
+function holds.spend(w, hold, credits, part)
+  work.touch(w, work.account(w, hold.account))
+  usage.spend(w, usage.demand_again(w, hold), credits, taken_of(hold), part)
+  count_captured(w, hold, credits)
+end
+
+-- Return how many of `excess` credits beyond a hold its pots still have under CAP.
+function holds.room(w, hold, excess)
+  local capacity = usage.capacity(usage.demand_again(w, hold))
+  return capacity and max(0, min(excess, capacity)) or excess
+end
+
+-- Give credits back that a hold has captured, last captured first. Returns what came back to the payer's wallet, what ended grants
+-- swallowed, and how much debt the former lowered.
+function holds.refund(w, hold, credits)
+  work.touch(w, work.account(w, hold.account))
+  local restored, expired, repaid = usage.refund(w, hold.taken, credits)
+  hold.refunded, hold.dirty = hold.refunded + credits, true
+  return restored, expired, repaid
+end
+
+-- End an open hold, and give back what it still holds. Returns what reached live grants of the payer's wallet, what ended ones
+-- swallowed, and how much debt the former repaid. What a settled record needs no more, it drops.
+local function give_back(w, hold, pots)
+  local restored, expired, repaid = 0, 0, 0
+  for i, draw in ipairs(hold.draws) do
+    local back, ended, paid = usage.give_back(w, pots[i], draw)
+    if pots[i].pot == POT.WALLET then restored, expired, repaid = back, ended, paid end
+  end
+  hold.draws = {}
+  return restored, expired, repaid
+end
+
+-- End an open hold: capture `credits` of what it holds and give the rest back. The caller adds to hold.final what else was taken,
+-- and journals.
+function holds.settle(w, root_id, id, hold, credits, state, settled_by)
+  local leaf, held, pots = work.account(w, hold.account), hold.held, usage.demand_again(w, hold)
+  capture(w, hold, pots, credits)
+  local restored, expired, repaid = give_back(w, hold, pots)
+  leaf.c.open_holds, w.opened = leaf.c.open_holds - 1, w.opened - 1
+  leaf.dirty = true
+  hold.state, hold.settle_ms, hold.settled_by, hold.held, hold.labels = state, w.now, settled_by, held, {}
+  hold.restored = hold.restored + restored
+  hold.final = { credits, credits, restored, expired, 0, 0, repaid, false }
+  local expired_at_ms = settled_by == SETTLED_BY.EXPIRY and hold.expire_ms
+  hold.forget_ms = expired_at_ms and expired_at_ms + w.expired_ttl_ms or w.now + w.settled_ttl_ms
+  due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
 end
 
 -- End a hold whose time is over, as it was told to when it was made.
 function holds.expire(w, root_id, id, hold)
-  local captured = hold.expiry_action == EXPIRY_ACTION.COMMIT and hold.credits or 0
+  local captured = hold.expiry_action == EXPIRY_ACTION.COMMIT and hold.held or 0
   holds.settle(w, root_id, id, hold, captured, RESERVATION_STATE.EXPIRED, SETTLED_BY.EXPIRY)
-  work.journal(w, "hold_expired", hold.account, id, { captured, hold.restored, hold.expired, hold.debt_repaid, hold.draws })
+  local _, _, restored, expired, _, _, repaid = unpack(hold.final)
+  work.journal(w, "hold_expired", hold.account, id, { captured, restored, expired, repaid, hold.taken })
 end

@@ -1,18 +1,32 @@
 -- work: the working copy of one function call. Everything is loaded and computed here and written once, at the end, by save:
 -- an error before save leaves no effect, and nothing in save can fail.
 
--- Start a call. ARGV[1] carries the settings of the ledger; the hash tag of the first key is that of all others.
+-- How far the store's clock may be from what a caller expects before the caller's is taken: more than an answer is ever late.
+work.CLOCK_TOLERANCE_MS = 2000
+
+-- Start a call. ARGV[1] carries the settings of the ledger, ARGV[2] what the caller expects the time to be (0: no idea), lest a
+-- clock that is set end too soon what is held now, or what is held later; the hash tag of the first key is that of all others.
+--   now: the time, which never runs backwards for an account      moment: the time of the event that is being worked off, if any
+--   horizon: what is due by it has come, and    latest: what a time to live is counted from; where the clocks disagree nothing
+--   ends, and nothing is forgotten, before both say so
 function work.open(keys, argv)
   if not call then bind() end
-  local test_clock, journal_length, settled_ttl_ms, expired_ttl_ms, charge_ttl_ms = decode(argv[1])
+  local test_clock, journal_length, settled_ttl_ms, expired_ttl_ms, charge_ttl_ms, denial_ttl_ms = decode(argv[1])
   local prefix = match(keys[1], "^cg:{%d+}:")
-  local time = call("TIME")
+  local time, expected_ms = call("TIME"), tonumber(argv[2])
   local now = time[1] * 1000 + floor(time[2] / 1000)
-  if test_clock then now = now + tonumber(call("GET", prefix .. "clock") or 0) end
+  local horizon, latest = now, now
+  if expected_ms > 0 and abs(now - expected_ms) > work.CLOCK_TOLERANCE_MS then
+    now, horizon, latest = expected_ms, min(now, expected_ms), max(now, expected_ms)
+  end
+  if test_clock then
+    local offset_ms = tonumber(call("GET", prefix .. "clock") or 0)
+    now, horizon, latest = now + offset_ms, horizon + offset_ms, latest + offset_ms
+  end
   return {
-    prefix = prefix, now = now, journal_length = journal_length, settled_ttl_ms = settled_ttl_ms,
-    expired_ttl_ms = expired_ttl_ms, charge_ttl_ms = charge_ttl_ms,
-    accounts = {}, loaded = {}, holds = {}, touched = {}, entries = {}, opened = 0,
+    prefix = prefix, now = now, horizon = horizon, latest = latest, journal_length = journal_length,
+    settled_ttl_ms = settled_ttl_ms, expired_ttl_ms = expired_ttl_ms, charge_ttl_ms = charge_ttl_ms, denial_ttl_ms = denial_ttl_ms,
+    accounts = {}, loaded = {}, holds = {}, records = {}, ids = {}, touched = {}, entries = {}, opened = 0,
   }
 end
 
@@ -36,10 +50,11 @@ local function load(w, id)
 end
 
 -- Return an account that is to be, empty.
-function work.new_account(w, id, s)
+function work.new_account(w, id, s, d)
   local account = {
-    id = id, key = w.prefix .. "a:" .. id, s = s, c = codec.new_counters(w.now), t = codec.new_totals(), grants = {},
-    pots = { { sums = { 0 }, order = "", dirty = true } }, created = true, dirty = true, settings_dirty = true, t_dirty = true,
+    id = id, key = w.prefix .. "a:" .. id, s = s, c = codec.new_counters(w.now), t = codec.new_totals(), d = d, grants = {},
+    pots = { { sums = { 0 }, order = "", dirty = true } }, created = true, dirty = true, s_dirty = true, d_dirty = true,
+    t_dirty = true,
   }
   w.accounts[id], w.loaded[#w.loaded + 1] = account, account
   return account
@@ -77,31 +92,75 @@ function work.lineage(w, id)
   local lineage, failure = ancestry(w, id)
   if not lineage then return nil, failure end
   local root = lineage[#lineage]
-  if root.c.tree_due == 0 or root.c.tree_due > w.now then return lineage end
+  if root.c.tree_due == 0 or root.c.tree_due > w.horizon then return lineage end
   due.turn(w, root, due.TURN_MAX)
   for _, account in ipairs(lineage) do
-    if account.c.grant_due ~= 0 and account.c.grant_due <= w.now then return nil, { "SWEEP", root.id } end
+    if account.c.grant_due ~= 0 and account.c.grant_due <= w.horizon then return nil, { "SWEEP", root.id } end
   end
   return lineage
 end
 
-function work.totals(account)
+-- Return the totals of an account, to change them; all of them, or without the rare ones.
+function work.totals(account, all)
   if not account.t then account.t = codec.totals(call("HGET", account.key, "t")) end
   account.t_dirty = true
-  return account.t
+  return all and codec.complete(account.t) or account.t
 end
 
--- Return the charge with an id, nil where there is none in the window, and the key it has or will have.
-function work.charge(w, root_id, id)
-  local key = w.prefix .. "x:" .. root_id .. "|" .. id
-  w.charges = w.charges or {}
-  local charge = w.charges[key]
-  if charge == nil then
+-- Return what no granted decision asks of an account, to read; to change it, say so.
+function work.description(account, changes)
+  if not account.d then account.d = codec.description(call("HGET", account.key, "d")) end
+  if changes then account.d_dirty, account.dirty = true, true end
+  return account.d
+end
+
+-- Return the record kept under a key, nil where there is none or its time is over.
+function work.recall(w, key, decoder)
+  local record = w.records[key]
+  if record == nil then
     local packed = call("GET", key)
-    charge = packed and codec.charge(packed) or false
-    w.charges[key] = charge
+    record = packed and decoder(packed) or false
+    w.records[key] = record
   end
-  return charge or nil, key
+  if record and record.forget_ms > w.horizon then return record end
+end
+
+-- Keep a record under a key until its `forget_ms`.
+function work.keep(w, key, record, encoder)
+  record.encoder, record.dirty = encoder, true
+  w.records[key] = record
+end
+
+local function ids_of(w, key)
+  local ids = w.ids[key]
+  if not ids then
+    ids = { records = {}, added = 0 }
+    w.ids[key] = ids
+  end
+  return ids
+end
+
+-- Return the fields known for good under an id; nil where there are none.
+function work.known(w, key, id)
+  local packed = ids_of(w, key).records[id] or call("HGET", key, id)
+  return packed and { decode(packed) }
+end
+
+-- Know fields under an id for good.
+function work.know(w, key, id, ...)
+  local ids = ids_of(w, key)
+  if not work.known(w, key, id) then ids.added = ids.added + 1 end
+  ids.records[id] = encode(...)
+end
+
+function work.grant_ids(w, root_id)
+  return w.prefix .. "i:" .. root_id
+end
+
+-- Return the id of the next grant that the ledger itself makes in an organisation.
+function work.next_grant_id(w, root_id)
+  local key = work.grant_ids(w, root_id)
+  return format("cg:%d", call("HLEN", key) + ids_of(w, key).added + 1)
 end
 
 -- Note that the operation at hand changed an account, so that its journal entry says how the account stands after it.
@@ -128,18 +187,17 @@ end
 
 local function save_account(w, account)
   local c, fields = account.c, { "c" }
-  c.clock = w.now
+  c.clock = max(c.clock, w.horizon)
   fields[2] = codec.pack_counters(c)
   local n = 2
   local function add(name, value)
     fields[n + 1], fields[n + 2] = name, value
     n = n + 2
   end
-  if account.settings_dirty then
-    add("s", codec.pack_settings(account.s))
-    add("d", codec.pack_description(account.d))
-  end
+  if account.s_dirty then add("s", codec.pack_settings(account.s)) end
+  if account.d_dirty then add("d", codec.pack_description(account.d)) end
   if account.t_dirty then add("t", codec.pack_totals(account.t)) end
+  if account.fold_dirty then add("f", codec.pack_fold(account.fold)) end
   if account.scopes_dirty then add("x", encode(account.scopes)) end
   local wallet, limit = account.pots[POT.WALLET], account.pots[POT.LIMIT]
   if wallet.dirty then add("ws", codec.pack_sums(wallet.sums)) end
@@ -170,28 +228,34 @@ local function save_due(w)
   end
 end
 
-local function save_hold(key, hold)
-  if hold.ttl_ms then
-    call("SET", key, codec.pack_hold(hold), "PX", hold.ttl_ms)
-  else
-    call("SET", key, codec.pack_hold(hold))
-  end
+-- Write a record that ends by itself; one whose time is over meanwhile still needs a moment to be one.
+local function save_until(w, key, packed, forget_ms)
+  call("SET", key, packed, "PX", format("%d", max(1, forget_ms - w.horizon)))
 end
 
 -- Write all that changed. Nothing else in the library writes, but for grants.save, which is part of this.
 function work.save(w)
   for _, account in ipairs(w.loaded) do
+    if account.fold_dirty then grants.fold(account) end
+  end
+  for _, account in ipairs(w.loaded) do
     if account.created then call("ZADD", w.prefix .. "accounts", 0, account.id) end
     if account.dirty then save_account(w, account) end
   end
   for key, hold in pairs(w.holds) do
-    if hold and hold.dirty then save_hold(key, hold) end
+    if hold and hold.dirty then
+      if hold.forget_ms and hold.forget_ms > 0 then
+        save_until(w, key, codec.pack_hold(hold), hold.forget_ms)
+      else
+        call("SET", key, codec.pack_hold(hold))
+      end
+    end
   end
-  for key, charge in pairs(w.charges or {}) do
-    if charge and charge.dirty then call("SET", key, codec.pack_charge(charge), "PX", w.charge_ttl_ms) end
+  for key, record in pairs(w.records) do
+    if record and record.dirty then save_until(w, key, record.encoder(record), record.forget_ms) end
   end
-  for key, ids in pairs(w.grant_ids or {}) do
-    for id, record in pairs(ids) do call("HSET", key, id, record) end
+  for key, ids in pairs(w.ids) do
+    for id, record in pairs(ids.records) do call("HSET", key, id, record) end
   end
   save_due(w)
   if w.opened ~= 0 then call("INCRBY", w.prefix .. "open", w.opened) end

@@ -1,0 +1,194 @@
+"""The calls about accounts, credits and rate cards, and whether the server serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Unpack
+
+from google.protobuf.wrappers_pb2 import StringValue
+
+from creditgate import _administration_requests as _requests
+from creditgate import _administration_responses as _responses
+from creditgate import _balances, answers
+from creditgate._caller import Caller
+from creditgate.fields import AccountFields
+from creditgate.pricing import Rule
+from creditgate.retries import ONE_ATTEMPT
+from creditgate.terms import GrantKind, ServingStatus
+
+
+class Administration(Caller):
+    """What a client does besides authorizing usage."""
+
+    def create_account(
+        self, account_id: str, *, timeout_s: float | None = None, **settings: Unpack[AccountFields]
+    ) -> answers.CreatedAccount:
+        """Create an account below an existing one, or a root.
+
+        `account_id` has 1 to 4 parts joined by slashes, each `[a-z0-9][a-z0-9._-]{0,62}`. The same settings again
+        answer the existing account. Also raises `AccountAlreadyExists` (with other settings), `ParentNotFound`,
+        `RateCardNotFound`, `AccountClosedForGood` and `StoreFull`.
+        """
+        request = _requests.create_account(account_id, settings)
+        return _responses.created_account(self._call(self._connection.accounts.CreateAccount, request, timeout_s))
+
+    def get_account(self, account_id: str, *, timeout_s: float | None = None) -> answers.Account:
+        """Read an account's settings."""
+        request = _requests.get_account(account_id)
+        return _responses.account(self._call(self._connection.accounts.GetAccount, request, timeout_s).account)
+
+    def update_account(
+        self, account_id: str, *, timeout_s: float | None = None, **settings: Unpack[AccountFields]
+    ) -> answers.Account:
+        """Change the settings that are given, and no others; None gives one its default.
+
+        Also raises `RateCardNotFound`, `AccountClosedForGood` and `StoreFull`.
+        """
+        request = _requests.update_account(account_id, settings)
+        return _responses.account(self._call(self._connection.accounts.UpdateAccount, request, timeout_s).account)
+
+    def list_accounts(
+        self, parent_id: str = "", *, page_size: int = 0, timeout_s: float | None = None
+    ) -> Iterator[answers.AccountSummary]:
+        """Iterate over the accounts below one at every depth, or over all, with their balances, ordered by id."""
+        request = _requests.list_accounts(parent_id, page_size=page_size)
+        for page in self._pages(self._connection.accounts.ListAccounts, request, timeout_s):
+            yield from map(_responses.account_summary, page.accounts)
+
+    def close_account(self, account_id: str, *, timeout_s: float | None = None) -> answers.ClosedAccount:
+        """End an account for good: what remains of its credits is revoked, and its debt written off.
+
+        Afterwards its usage is denied, and no credits enter it; it can still be read. Closing it again changes nothing.
+        Also raises `AccountNotEmpty`: settle its holds, and close the accounts below it first.
+        """
+        request = _requests.close_account(account_id)
+        return _responses.closed_account(self._call(self._connection.accounts.CloseAccount, request, timeout_s))
+
+    def get_balance(self, account_id: str, *, timeout_s: float | None = None) -> answers.Standing:
+        """Read an account's balance: as a whole, by grant, and by level up to its root."""
+        request = _requests.get_balance(account_id)
+        return _balances.standing(self._call(self._connection.accounts.GetBalance, request, timeout_s))
+
+    def grant(  # noqa: PLR0913 -- two by position
+        self,
+        account_id: str,
+        credits: int,  # noqa: A002 -- the interface's word
+        *,
+        grant_id: str | None = None,
+        kind: GrantKind = GrantKind.PURCHASED,
+        effective_time: datetime | None = None,
+        expire_time: datetime | None = None,
+        priority: int = 0,
+        scope: answers.Scope | None = None,
+        actor: str = "",
+        reference: str = "",
+        note: str = "",
+        timeout_s: float | None = None,
+    ) -> answers.Granted:
+        """Give 1 to 10^12 credits to an account's wallet, where they repay debt first, or (ALLOTMENT) to its limit.
+
+        `grant_id`, such as an invoice line's, is unique in the organisation for good; None makes one for this call.
+        Times are aware; None: at once, and never. Lower `priority` (-1,000 to 1,000) burns first. `actor` and
+        `reference` (128 characters) and `note` (512) are for the journal. Also raises `IdReused`, `TooManyGrants`,
+        `AccountClosedForGood`, `BalanceOverflow` and `StoreFull`.
+        """
+        request = _requests.grant(
+            account_id,
+            credits,
+            grant_id=grant_id,
+            kind=kind,
+            effective_time=effective_time,
+            expire_time=expire_time,
+            priority=priority,
+            scope=scope,
+            actor=actor,
+            reference=reference,
+            note=note,
+        )
+        return _responses.granted(self._call(self._connection.credits.Grant, request, timeout_s))
+
+    def revoke_grant(  # noqa: PLR0913 -- two by position
+        self,
+        account_id: str,
+        grant_id: str,
+        *,
+        claw_back: bool = False,
+        actor: str = "",
+        note: str = "",
+        timeout_s: float | None = None,
+    ) -> answers.Revoked:
+        """Take back what remains of a grant; what is held or spent stays.
+
+        With `claw_back` what was spent of it is taken too, from the account's other live grants of its kind, as far as
+        they reach. `actor` (128 characters) and `note` (512) are for the journal. The same call again changes nothing.
+        Also raises `GrantNotFound`, `GrantAlreadyRevoked`, `BalanceOverflow` and `StoreFull`.
+        """
+        request = _requests.revoke_grant(account_id, grant_id, claw_back=claw_back, actor=actor, note=note)
+        return _responses.revoked(self._call(self._connection.credits.RevokeGrant, request, timeout_s))
+
+    def transfer(  # noqa: PLR0913 -- three by position
+        self,
+        account_id: str,
+        target_account_id: str,
+        credits: int,  # noqa: A002 -- the interface's word
+        *,
+        transfer_id: str | None = None,
+        actor: str = "",
+        reference: str = "",
+        note: str = "",
+        timeout_s: float | None = None,
+    ) -> answers.Transferred:
+        """Move 1 to 10^12 credits to the wallet of another account of the organisation, where they repay debt first.
+
+        They leave in burn order, and keep their kind, priority, expiry and scope. `transfer_id` is unique in the
+        organisation for good; None makes one for this call. `actor` and `reference` (128 characters) and `note` (512)
+        are for the journal. Also raises `TransferNotCovered`, `AccountNotSelfFunded`, `AccountClosedForGood`,
+        `IdReused`, `TooManyGrants`, `BalanceOverflow` and `StoreFull`.
+        """
+        request = _requests.transfer(
+            account_id,
+            target_account_id,
+            credits,
+            transfer_id=transfer_id,
+            actor=actor,
+            reference=reference,
+            note=note,
+        )
+        return _responses.transferred(self._call(self._connection.credits.Transfer, request, timeout_s))
+
+    def list_grants(
+        self, account_id: str, *, include_ended: bool = False, page_size: int = 0, timeout_s: float | None = None
+    ) -> Iterator[answers.CreditGrant]:
+        """Iterate over an account's grants, newest first: live ones, and, if asked for, ended ones among them."""
+        request = _requests.list_grants(account_id, include_ended=include_ended, page_size=page_size)
+        for page in self._pages(self._connection.credits.ListGrants, request, timeout_s):
+            yield from map(_responses.credit_grant, page.grants)
+
+    def put_rate_card(
+        self, rate_card_id: str, rules: Sequence[Rule], *, timeout_s: float | None = None
+    ) -> answers.StoredRateCard:
+        """Store a new version of a rate card, or its first; 1 to 500 rules. The newest one's rules store nothing."""
+        request = _requests.put_rate_card(rate_card_id, rules)
+        return _responses.stored_rate_card(self._call(self._connection.rate_cards.PutRateCard, request, timeout_s))
+
+    def get_rate_card(
+        self, rate_card_id: str, version: int = 0, *, timeout_s: float | None = None
+    ) -> answers.RateCardVersion:
+        """Read a version of a rate card, from 1; 0 is the newest. Also raises `RateCardNotFound`."""
+        request = _requests.get_rate_card(rate_card_id, version)
+        response = self._call(self._connection.rate_cards.GetRateCard, request, timeout_s)
+        return _responses.rate_card_version(response.rate_card)
+
+    def list_rate_cards(
+        self, *, page_size: int = 0, timeout_s: float | None = None
+    ) -> Iterator[answers.RateCardSummary]:
+        """Iterate over the rate cards with their newest versions, ordered by id."""
+        request = _requests.list_rate_cards(page_size=page_size)
+        for page in self._pages(self._connection.rate_cards.ListRateCards, request, timeout_s):
+            yield from map(_responses.rate_card_summary, page.rate_cards)
+
+    def health(self, service: str = "", *, timeout_s: float | None = None) -> ServingStatus:
+        """Ask once, without repeating, how the server fares, or one of its services by its full name."""
+        request = StringValue(value=service)
+        return ServingStatus(self._call(self._connection.check_health, request, timeout_s, ONE_ATTEMPT).value)

@@ -1,0 +1,171 @@
+"""One organisation in the store and in the model: what is asked of both, and all that must then agree."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+
+from tests.model.calls import Answer, Call, on_engine, on_model, operations_of
+from tests.model.clock import TICK_MS, Clock
+from tests.model.comparison import agree, brief, of_account, of_answer, of_grant, of_hold
+from tests.model.coverage import Coverage
+from tests.model.sidecars import Sidecars
+from tests.model.steps import Steps
+
+from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.reference.invariants import audit, check
+from creditgate_server.credit.reference.ledger import ReferenceLedger
+from creditgate_server.credit.reference.views import account_view, grant_view, hold_view
+from creditgate_server.credit.terms import ReservationState
+from creditgate_server.engine.engine import Engine
+from creditgate_server.store import records
+from creditgate_server.store.errors import StoreError
+from creditgate_server.store.ledger import Lane, Request
+
+SWEEP_AFTER = 12
+"""Things due at once that are left to whoever touches the organisation next; when there are more, they are swept."""
+
+PAGE = 500
+
+KEPT = 12
+"""Latest bursts that are told when store and model differ."""
+
+
+class History:
+    """What happens to one organisation."""
+
+    def __init__(self, sidecars: Sidecars, root: str, clock: Clock, random: Random) -> None:
+        self.sidecars = sidecars
+        self.root = root
+        self.clock = clock
+        self.random = random
+        self.model = ReferenceLedger(clock.now_ms)
+        self.steps = Steps(random, root, clock, self.model)
+        self.coverage = Coverage(self.model.reached)
+        self.operations = 0
+        self.has_unnoticed = False
+        self.latest: deque[tuple[int, Sequence[Call], Sequence[Sequence[Answer]]]] = deque(maxlen=KEPT)
+
+    async def take(self, calls: Sequence[Call], engine: Engine) -> None:
+        """Ask for several things at once: they happen in order, some of them in one step of the store."""
+        if not calls:
+            return
+        self.model.pass_time(self.clock.now_ms)
+        self.operations += operations_of(calls)
+        told_ = await asyncio.gather(*(on_engine(engine, call) for call in calls))
+        self.latest.append((self.clock.now_ms, calls, told_))
+        self.clock.check()
+        for call, found in zip(calls, told_, strict=True):
+            expected = on_model(self.model, call)
+            self.coverage.note(call, expected)
+            agree(f"the answer to {brief(call)}", [*map(of_answer, found)], [*map(of_answer, expected)])
+        await self.compare(self.touched(calls))
+
+    async def race(self, call: Call, other: Call) -> None:
+        """Ask two engines at once: one of them is first."""
+        self.model.pass_time(self.clock.now_ms)
+        self.operations += operations_of([call, other])
+        engines = self.sidecars.engines
+        found = await asyncio.gather(on_engine(engines[0], call), on_engine(engines[1], other))
+        self.latest.append((self.clock.now_ms, (call, other), found))
+        self.clock.check()
+        answers = [[of_answer(one) for one in answer] for answer in found]
+        swapped = self.model.copy()
+        expected = [on_model(self.model, one) for one in (call, other)]
+        if answers != [[*map(of_answer, one)] for one in expected]:
+            expected = [on_model(swapped, one) for one in (other, call)][::-1]
+            self.model.organisation = swapped.organisation
+            agree(
+                f"the answers to a race of {brief(call)} and {brief(other)}",
+                answers,
+                [[*map(of_answer, one)] for one in expected],
+            )
+        await self.compare(self.touched((call, other)))
+
+    def pass_time(self) -> int:
+        """Let the model's time catch up with the clock. Returns how many things were due."""
+        happened = self.model.pass_time(self.clock.now_ms)
+        self.has_unnoticed = self.has_unnoticed or happened > 0
+        return happened
+
+    async def sweep(self) -> None:
+        while (await self.sidecars.ledger.sweep(self.root, 5))[1]:
+            pass
+        self.has_unnoticed = False
+
+    # What must agree
+
+    def touched(self, calls: Sequence[Call]) -> set[str]:
+        """Return the ids of the holds that calls name."""
+        operations = [one for call in calls for one in getattr(call, "operations", (call,))]
+        return {getattr(one, "reservation_id", "") for one in operations} & self.model.organisation.holds.keys()
+
+    async def compare(self, hold_ids: set[str]) -> None:
+        """Compare every account, every grant, every open hold and those named, and all totals.
+
+        Totals are as they stand in the store; so they are left out while something due may not have been noticed there.
+        """
+        organisation = self.model.organisation
+        engine = self.sidecars.engines[1]
+        check(organisation)
+        accounts = [*organisation.accounts.values()]
+        holds = [organisation.holds[hold_id] for hold_id in sorted(hold_ids)]
+        seen, grants, audits, open_, named = await asyncio.gather(
+            asyncio.gather(*(engine.get_account(one.account_id) for one in accounts)),
+            asyncio.gather(*(engine.list_grants(one.account_id, PAGE, "", include_ended=True) for one in accounts)),
+            self.audits([one.account_id for one in accounts]),
+            self.open_holds(engine),
+            asyncio.gather(*(engine.get_reservation(one.account_id, one.reservation_id) for one in holds)),
+        )
+        self.clock.check()
+        for one, account, page, figures in zip(accounts, seen, grants, audits, strict=True):
+            agree(f"account {one.account_id}", of_account(account), of_account(account_view(organisation, one)))
+            expected = {grant.grant_id: of_grant(grant_view(grant)) for grant in one.grants}
+            agree(f"grants of {one.account_id}", {grant.grant_id: of_grant(grant) for grant in page.items}, expected)
+            if self.has_unnoticed:
+                continue
+            totals = audit(one)
+            agree(f"totals of {one.account_id}", {name: figures.get(name) for name in totals}, totals)
+        pending = [one for one in organisation.holds.values() if one.state is ReservationState.PENDING]
+        agree("open holds", _by_id(open_), _by_id([hold_view(one) for one in pending]))
+        agree("holds", [*map(of_hold, named)], [of_hold(hold_view(one)) for one in holds])
+
+    async def audits(self, account_ids: Sequence[str]) -> list[dict[str, int]]:
+        """Return counters and totals of accounts by name, as they stand in the store."""
+        key = self.sidecars.ledger.key_of(self.root)
+        requests = [Request(key, Lane.READ, "audit_account", records.pack(one)) for one in account_ids]
+        found: list[dict[str, int]] = []
+        for reply in await self.sidecars.ledger.send(requests):
+            if isinstance(reply, StoreError):
+                raise reply
+            found.append(reply[1] | reply[2])
+        return found
+
+    async def open_holds(self, engine: Engine) -> list[told.Reservation]:
+        found: list[told.Reservation] = []
+        token = ""
+        while True:
+            page = await engine.list_reservations(self.root, PAGE, token, include_descendants=True)
+            found += page.items
+            token = page.next_token
+            if not token:
+                return found
+
+    async def close(self) -> None:
+        """Compare all that is remembered."""
+        await self.sweep()
+        await self.compare({*self.model.organisation.holds})
+
+    def describe(self) -> str:
+        """Tell the latest bursts, and what was answered."""
+        lines: list[str] = []
+        for now_ms, calls, answers in self.latest:
+            lines.append(f"at {now_ms}, tick {(now_ms - self.clock.begin_ms) // TICK_MS} of the history")
+            lines += [f"  {brief(call)}\n    -> {brief(answer)}" for call, answer in zip(calls, answers, strict=True)]
+        return "\n".join(lines)
+
+
+def _by_id(holds: Sequence[told.Reservation]) -> dict[str, told.Reservation]:
+    return {one.reservation_id: of_hold(one) for one in holds}

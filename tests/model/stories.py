@@ -1,0 +1,30 @@
+"""All stories."""
+
+from __future__ import annotations
+
+from tests.model import stories_of_grants as of_grants
+from tests.model import stories_of_holds as of_holds
+
+STORIES = (
+    of_grants.ladder,
+    of_grants.heir_closed,
+    of_grants.adjustments,
+    of_grants.revocations,
+    of_grants.ends,
+    of_grants.revived,
+    of_grants.heir_gone,
+    of_grants.nobody,
+    of_grants.closed,
+    of_holds.late_refunds,
+    of_holds.report,
+    of_holds.floor_cap,
+    of_holds.inbound_limit,
+    of_holds.mode_change,
+    of_holds.inherited,
+    of_holds.denials,
+    of_holds.same_again,
+    of_holds.long_open,
+)
+
+LAST_STORIES = (of_grants.too_many_grants, of_grants.too_many_scopes)
+"""After these an account has too much of something, which makes all that follows slow."""
