@@ -66,12 +66,18 @@ def place() -> Iterator[Path]:
 async def run_server(place: Path) -> AsyncIterator[RunServer]:
     servers: list[ServerProcess] = []
 
-    async def run(*flags: str, redis_url: str | None = None, private_disk: PrivateDisk | None = None) -> ServerProcess:
+    async def run(
+        *flags: str,
+        redis_url: str | None = None,
+        private_disk: PrivateDisk | None = None,
+        preload: Path | None = None,
+    ) -> ServerProcess:
         directory = place / f"server-{len(servers)}"
         directory.mkdir()
-        servers.append(ServerProcess(directory, *flags, redis_url=redis_url, private_disk=private_disk))
-        await servers[-1].start()
-        return servers[-1]
+        server = ServerProcess(directory, *flags, redis_url=redis_url, private_disk=private_disk, preload=preload)
+        servers.append(server)
+        await server.start()
+        return server
 
     yield run
     for server in servers:

@@ -23,10 +23,11 @@ from creditgate.pricing.usage import Direction
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit.terms import Funding
 from creditgate_server.engine.engine import Engine
+from creditgate_server.store import records
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
-from creditgate_server.store.ledger import Ledger, LedgerSettings
+from creditgate_server.store.ledger import Lane, Ledger, LedgerSettings, Request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -34,6 +35,9 @@ TURN_MAX = 16
 """Holds that are due which one call ends on its way."""
 
 GRANTS_MAX = 100
+AUDITED_MAX = 2_000
+"""Holds that one call of an audit reads."""
+
 MANY = 10_000
 DUE_MS, LONG_MS = 60_000, 24 * 3_600_000
 """Lifetimes: of holds that are to be due in a test, and of those that are not."""
@@ -404,3 +408,11 @@ async def test_a_page_costs_what_it_shows(ground: Ground) -> None:
         return await ground.monitor.count("list_holds", listing)
 
     assert await count_page(many) == await count_page(few)
+
+
+async def test_a_page_of_an_audit_reads_so_many_holds(ground: Ground) -> None:
+    org = await ground.crowd()
+    args = records.pack(org.root_id, [org.root_id], 0, "")
+    page = Request(org.ledger.key_of(org.root_id), Lane.READ, "audit_holds", args)
+
+    assert await ground.monitor.count("audit_holds", lambda: org.ledger.send([page])) < AUDITED_MAX + 20

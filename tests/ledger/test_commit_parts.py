@@ -131,9 +131,9 @@ async def test_a_part_id_is_of_one_hold_alone(org: Organisation) -> None:
     await org.grant(10)
     for id_ in ("m1", "m1|a", "m"):
         await org.reserve(org.sms(3), id=id_)
-    assert not (await org.capture("m1", "a|b", 1)).replayed
-    assert not (await org.capture("m1|a", "b", 2)).replayed
-    assert not (await org.capture("m", "a|b", 3)).replayed
+    captures = (("m1", "a|b", 1), ("m1|a", "b", 2), ("m", "a|b", 3))
+    for replayed in (False, True):
+        assert [(await org.capture(*each)).replayed for each in captures] == [replayed] * 3
 
 
 @pytest.mark.parametrize("end", ["committed", "released", "expired"])

@@ -337,6 +337,22 @@ async def test_a_hold_that_outlives_its_grant_gives_back_nothing(org: Organisati
     assert (await org.grants())["g"].expired == 10
 
 
+async def test_more_grants_begin_and_end_at_once_than_one_call_works_off(org: Organisation) -> None:
+    at_ms = await org.now_ms() + 60_000
+    for number in range(40):
+        await org.grant(1, expire_ms=at_ms)
+        await org.grant(1, effective_ms=at_ms, expire_ms=at_ms + 60_000, priority=number)
+    await org.pass_time(60_000)
+    assert await org.figures() == (40, 0, 0)
+    assert (await org.reserve(org.sms(41))).decision is Decision.DENIED
+    assert (await org.reserve(org.sms(40), id="m1", ttl_ms=60_000)).decision is Decision.ALLOWED
+    await org.pass_time(60_000)
+    assert await org.figures() == (0, 0, 0)
+    await org.ledger.sweep(org.root_id, 500)
+    audit = await org.audit()
+    assert (audit["expired"], audit["grants"], audit["reserved"]) == (80, 0, 0)
+
+
 async def test_commits_race_the_sweeper_and_the_credits_move_once(org: Organisation) -> None:
     await org.grant(40)
     await hold_many(org, 40)

@@ -8,7 +8,7 @@ MUTATIONS_OF_OPERATIONS = (
     Mutation("holds", "holds.LIFE_MS_MAX = 7 * 24", "holds.LIFE_MS_MAX = 8 * 24", "a hold lives for eight days"),
     Mutation(
         "holds",
-        "hold.forget_ms > 0 and hold.forget_ms <= w.now",
+        "hold.forget_ms > 0 and hold.forget_ms <= w.horizon",
         "hold.forget_ms > 0 and hold.forget_ms < 0",
         "a settled hold is remembered for as long as its record lasts",
     ),
@@ -380,8 +380,8 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "returns",
-        "if number ~= work.description(account).adjustment and account.c.grants >= grants.ACTIVE_MAX then return false end",
-        "",
+        "account.c.grants >= grants.ACTIVE_MAX then return false end",
+        "false then return false end",
         "grants that come back to life are not bounded",
     ),
     Mutation(

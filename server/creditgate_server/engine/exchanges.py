@@ -358,5 +358,5 @@ def _changes_too_fast(operation: object) -> Overloaded:
 
 
 def _not_applied(operation: object) -> BatchNotApplied:
-    message = "another operation of the batch failed or was denied, so this one was not carried out"
+    message = "another operation of the batch failed or was denied, so this call did not carry it out"
     return BatchNotApplied(message, **ids_of(operation))

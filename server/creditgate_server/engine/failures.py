@@ -65,7 +65,7 @@ _BY_STATUS: dict[Status, tuple[type[errors.OperationError], str]] = {
     ),
     Status.BATCH_NOT_APPLIED: (
         errors.BatchNotApplied,
-        "another operation of the batch failed or was denied, so this one was not carried out",
+        "another operation of the batch failed or was denied, so this call did not carry it out",
     ),
 }
 

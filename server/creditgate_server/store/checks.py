@@ -17,6 +17,7 @@ FSYNC_SETTINGS = {"appendonly": "yes", "appendfsync": "always", "no-appendfsync-
 
 RIGHTS_PROBES: Mapping[Command, str] = {
     ("FCALL", "creditgate_probe", 0): "+fcall",
+    ("FCALL_RO", "creditgate_probe", 0): "+fcall_ro",
     ("FUNCTION", "LOAD", ""): "+function|load",
 }
 """Commands that fail without effect where they are allowed, and the right that allows them."""
@@ -24,7 +25,7 @@ RIGHTS_PROBES: Mapping[Command, str] = {
 _REMEDY_OF_REFUSAL = {
     "WRONGPASS": "put the right user and password into its address",
     "NOAUTH": "put user and password into its address, as in redis://user:password@host:6379",
-    "NOPERM": "give this user +ping, +info, +fcall and +function|load on all keys",
+    "NOPERM": "give this user ~cg:* +@read +@write +ping +info +time +fcall +fcall_ro +function|load",
 }
 
 

@@ -110,7 +110,7 @@ local function carry_out(w, lineage, account, id, hold, wanted, keep_open, label
     if not keep_open then
       hold.state, hold.settle_ms, hold.final = RESERVATION_STATE.COMMITTED, w.now, moved
       if not claimed then hold.settled_by = SETTLED_BY.CALLER end
-      hold.forget_ms, hold.dirty = w.now + w.expired_ttl_ms, true
+      hold.forget_ms, hold.dirty = work.after(w, w.expired_ttl_ms), true
     end
   end
   work.touch(w, lineage[1])
@@ -134,7 +134,7 @@ local function commit_part(w, lineage, account, id, hold, credits, commit_id, la
   local refused = refusal(w, lineage, hold, wanted)
   if refused then return refused end
   local moved = carry_out(w, lineage, account, id, hold, wanted, true, labels)
-  work.keep(w, key, { forget_ms = w.now + w.charge_ttl_ms, content = content, amounts = { hold.create_ms, moved } },
+  work.keep(w, key, { forget_ms = work.after(w, w.charge_ttl_ms), content = content, amounts = { hold.create_ms, moved } },
     codec.pack_movement)
   return answer(hold, moved, lineage, false)
 end
@@ -185,7 +185,7 @@ function settlements.extend(w, args)
   if hold.state == RESERVATION_STATE.COMMITTED then return { "HOLD_ALREADY_COMMITTED" } end
   if hold.state == RESERVATION_STATE.RELEASED then return { "HOLD_ALREADY_RELEASED" } end
   if hold.state == RESERVATION_STATE.EXPIRED then return { "HOLD_EXPIRED" } end
-  local expire_ms = min(max(w.now, w.latest) + ttl_ms, hold.create_ms + holds.LIFE_MS_MAX)
+  local expire_ms = min(work.after(w, ttl_ms), hold.create_ms + holds.LIFE_MS_MAX)
   if expire_ms > hold.expire_ms then
     holds.extend(w, lineage[#lineage].id, id, hold, expire_ms)
     work.touch(w, lineage[1])

@@ -30,6 +30,11 @@ function work.open(keys, argv)
   }
 end
 
+-- Return when something that lasts so long is over, or (less than 0) what was that long ago: whichever clock is right, no earlier.
+function work.after(w, ms)
+  return max(w.now, w.latest) + ms
+end
+
 function work.root(account_id)
   return match(account_id, "^[^/]+")
 end
