@@ -43,7 +43,7 @@ async def test_an_operation_that_was_carried_out_is_told_although_another_fails_
     await org.charge(org.sms(2), id="c1")
     for id_ in ("m1", "old"):
         await org.reserve(org.sms(1), id=id_, ttl_ms=HOUR_MS)
-    operations = [root.extend("m1", 2 * HOUR_MS), make(root)]
+    operations: list[ask.Batched] = [root.extend("m1", 2 * HOUR_MS), make(root)]
     assert brief(await org.batch(operations, atomic=True)) == ["extended", outcome]
     await org.commit("m1")
     before = await org.audit()
@@ -59,7 +59,7 @@ async def test_an_operation_that_was_carried_out_is_told_although_the_record_of_
     root = Operations(org)
     await org.grant(10)
     await org.reserve(org.sms(1), id="m1")
-    operations = [root.commit("m1"), root.charge("c1", 2)]
+    operations: list[ask.Batched] = [root.commit("m1"), root.charge("c1", 2)]
     assert brief(await org.batch(operations, atomic=True)) == [COMMITTED, ALLOWED]
     await org.pass_time(HOUR_MS)
     again = await org.batch(operations, atomic=True)
@@ -72,7 +72,12 @@ async def test_what_was_never_carried_out_is_not_told_as_if_it_were(org: Organis
     root = Operations(org)
     await org.grant(10)
     await org.charge(org.sms(2), id="done")
-    operations = [root.charge("done", 2), root.reserve("m1", 2), root.release("m1"), root.charge("much", 99)]
+    operations: list[ask.Batched] = [
+        root.charge("done", 2),
+        root.reserve("m1", 2),
+        root.release("m1"),
+        root.charge("much", 99),
+    ]
     results = await org.batch(operations, atomic=True)
     assert brief(results) == [ALLOWED, BatchNotApplied, BatchNotApplied, DENIED]
     assert replayed(results)[0]

@@ -67,7 +67,7 @@ async def test_a_hold_that_was_extended_is_not_ended_by_a_later_operation_of_the
     await org.open("shop", funding=Funding.OWN)
     await org.grant(10)
     await org.pass_time(WITHIN_TOLERANCE_MS)
-    await org.charge(org.sms(1), "shop")
+    await org.charge(below="shop")
     await org.pass_time(-WITHIN_TOLERANCE_MS)
     await org.reserve(org.sms(5), "field", id="m1", ttl_ms=1_000)
     await org.batch(

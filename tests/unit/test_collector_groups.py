@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -41,8 +41,10 @@ class SlowLedger:
 
 
 @pytest.fixture
-def ledger() -> SlowLedger:
-    return SlowLedger()
+async def ledger() -> AsyncIterator[SlowLedger]:
+    """The ledger; a test that waits for its answers for long fails."""
+    async with asyncio.timeout(10):
+        yield SlowLedger()
 
 
 def collect(ledger: SlowLedger, settings: CollectorSettings = PATIENT) -> tuple[Collector, list[int]]:
