@@ -68,6 +68,21 @@ async def test_an_operation_that_was_carried_out_is_told_although_the_record_of_
     assert await org.figures() == (7, 0, 0)
 
 
+async def test_an_operation_is_not_said_never_to_have_been_carried_out_where_the_store_was_not_asked(
+    org: Organisation,
+) -> None:
+    root = Operations(org)
+    await org.grant(10)
+    await org.reserve(org.sms(2), id="m1")
+    operations: list[ask.Batched] = [root.commit("m1", segments=1), root.charge("c1", 2)]
+    assert brief(await org.batch(operations, atomic=True)) == [COMMITTED, ALLOWED]
+    await org.pass_time(HOUR_MS)
+    forgotten, untold = await org.batch(operations, atomic=True)
+    assert isinstance(forgotten, ReservationNotFound)
+    assert isinstance(untold, BatchNotApplied)
+    assert "this call did not carry it out" in str(untold)
+
+
 async def test_what_was_never_carried_out_is_not_told_as_if_it_were(org: Organisation) -> None:
     root = Operations(org)
     await org.grant(10)

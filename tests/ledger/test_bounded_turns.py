@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.ledger.functions import grant, send
+from tests.ledger.functions import OUTBOUND, Step, charge, grant, refund, send, statuses
 
 from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, Funding, GrantKind, GrantState
 from creditgate_server.store import records
@@ -26,17 +26,25 @@ HEAVY_PER_CALL_MAX = 4
 # Active grants
 
 
-async def test_a_used_up_allotment_does_not_come_back_where_as_many_are_in_use_as_may_be(org: Organisation) -> None:
+def allot(grant_id: str) -> Step:
+    return grant("field", grant_id, 1, kind=GrantKind.ALLOTMENT)
+
+
+async def test_used_up_allotments_come_back_until_as_many_are_in_use_as_may_be_given(org: Organisation) -> None:
+    used = [f"used-{number}" for number in range(3)]
     await org.open("field")
-    await org.grant(10)
-    await org.allot(3, "field", grant_id="used")
-    await org.charge(org.sms(3), "field", id="c1")
-    await send(org, *(grant("field", f"g{n}", 1, kind=GrantKind.ALLOTMENT) for n in range(GRANTS_PER_ACCOUNT_MAX)))
-    assert (await org.refund(charge_id="c1", below="field")).restored == 3
+    await org.grant(len(used))
+    for id_ in used:
+        await send(org, allot(id_), charge("field", id_, 1, direction=OUTBOUND))
+    await send(org, *(allot(f"in-use-{number}") for number in range(GRANTS_PER_ACCOUNT_MAX - 1)))
+    replies = await send(org, *(refund("field", id_, charge_id=id_) for id_ in used))
+    assert statuses(replies) == ["OK"] * len(used)
     assert (await org.audit("field"))["grants"] == GRANTS_PER_ACCOUNT_MAX
-    used = (await org.grants("field"))["used"]
-    assert (used.refunded, used.remaining, used.expired) == (3, 0, 3)
+    grants = await org.grants("field")
+    assert [(grants[id_].remaining, grants[id_].expired) for id_ in used] == [(1, 0), (0, 1), (0, 1)]
     assert (await org.balance("field")).limit_left == GRANTS_PER_ACCOUNT_MAX
+    assert statuses(await send(org, allot("one more"))) == ["TOO_MANY_GRANTS"]
+    assert await org.figures() == (len(used), 0, 0)
 
 
 async def test_a_used_up_allotment_comes_back_where_there_is_room(org: Organisation) -> None:

@@ -9,8 +9,9 @@ from creditgate.pricing.usage import Direction
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit.terms import Decision, Funding, ReservationState
 from creditgate_server.engine.engine import Engine
+from creditgate_server.engine.errors import IdTooOld
 from creditgate_server.store.clock import StoreClock, own_ms
-from creditgate_server.store.ledger import HOUR_MS, MINUTE_MS
+from creditgate_server.store.ledger import HOUR_MS
 
 LONG_MS = 24 * HOUR_MS
 WITHIN_TOLERANCE_MS = 1_900
@@ -32,6 +33,12 @@ async def ahead(org: Organisation, second_engine: Engine) -> Organisation:
     return await other_sidecar(org, second_engine, HOUR_MS)
 
 
+@pytest.fixture
+async def behind(org: Organisation, second_engine: Engine) -> Organisation:
+    """A sidecar that is an hour behind: the store's clock has leapt, and it alone was there before."""
+    return await other_sidecar(org, second_engine, -HOUR_MS)
+
+
 # What is due
 
 
@@ -47,12 +54,11 @@ async def test_a_sidecar_that_is_ahead_ends_nobodys_holds_and_grants(org: Organi
 
 
 async def test_a_hold_of_a_sidecar_that_is_behind_lives_as_long_as_it_was_told_to(
-    org: Organisation, second_engine: Engine
+    org: Organisation, behind: Organisation
 ) -> None:
-    behind = await other_sidecar(org, second_engine, -MINUTE_MS)
     await org.open("field", funding=Funding.OWN)
     await org.grant(10, "field")
-    await org.pass_time(2 * MINUTE_MS)
+    await org.pass_time(2 * HOUR_MS)
     before_ms = await org.now_ms()
     held = await behind.reserve(org.sms(5), "field", id="m1", ttl_ms=30_000)
     assert held.expire_ms >= before_ms + 30_000
@@ -125,6 +131,56 @@ async def test_what_a_sidecar_that_is_ahead_writes_is_kept_by_the_store_no_short
     assert isinstance(before_ms, int)
     assert isinstance(after_ms, int)
     assert after_ms > before_ms - HOUR_MS // 2
+
+
+async def settle_all_ways(org: Organisation) -> list[tuple[bool, int]]:
+    """Settle, deny, refund and charge; return of each answer whether it is a replay, and what it moved."""
+    reserved = await org.reserve(org.sms(5), id="m1", ttl_ms=60_000)
+    committed = await org.commit("m1")
+    open_ = await org.reserve(org.sms(5), id="m2", ttl_ms=24 * HOUR_MS)
+    part = await org.capture("m2", "part", 2)
+    denied = await org.charge(org.sms(999, direction=Direction.OUTBOUND), id="c1")
+    charged = await org.charge(org.sms(5), id="c2")
+    refunded = await org.refund(charge_id="c2", credits_=3, id="r1")
+    return [
+        (reserved.replayed, reserved.credits), (committed.replayed, committed.captured),
+        (open_.replayed, open_.credits), (part.replayed, part.captured), (denied.replayed, denied.credits),
+        (charged.replayed, charged.credits), (refunded.replayed, refunded.credits),
+    ]  # fmt: skip
+
+
+async def test_what_a_sidecar_that_is_behind_has_settled_is_not_forgotten_at_once(
+    org: Organisation, behind: Organisation
+) -> None:
+    await org.grant(100)
+    await org.pass_time(2 * HOUR_MS)
+    first = await settle_all_ways(behind)
+    figures = await org.figures()
+    again = await settle_all_ways(org)
+    assert again == [(True, moved) for _, moved in first]
+    assert await org.figures() == figures
+
+
+async def test_a_late_commit_by_a_sidecar_that_is_behind_is_not_forgotten_sooner(
+    org: Organisation, behind: Organisation
+) -> None:
+    await org.grant(100)
+    await org.reserve(id="m1", ttl_ms=5_000)
+    await org.pass_time(2 * HOUR_MS)
+    now_ms = await org.now_ms()
+    assert (await behind.commit("m1")).late
+    await org.pass_time(now_ms + 24 * HOUR_MS - 60_000 - await org.now_ms())
+    assert (await org.commit("m1")).replayed
+
+
+async def test_a_sidecar_that_is_behind_takes_no_charge_that_may_be_forgotten(
+    org: Organisation, behind: Organisation
+) -> None:
+    await org.grant(100)
+    event_ms = await org.now_ms()
+    await org.pass_time(48 * HOUR_MS + HOUR_MS // 2)
+    with pytest.raises(IdTooOld):
+        await behind.charge(org.sms(5), id="c1", event_ms=event_ms)
 
 
 async def test_the_idea_of_a_sidecar_that_is_ahead_does_not_outlive_its_operation(

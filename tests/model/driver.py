@@ -23,7 +23,7 @@ ORGANISATIONS = 3
 OPERATIONS = 900
 """Operations of a group, after which its organisations are left."""
 
-LAST_STORY_EVERY = 3
+LAST_STORY_EVERY = 2
 """Seeds of which one ends with a story that leaves an account with too much of something."""
 
 ROUNDS_OF_A_TICK = 12

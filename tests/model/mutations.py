@@ -12,12 +12,12 @@ from tests.model.mutations_of_credits import MUTATIONS_OF_CREDITS
 from tests.model.mutations_of_operations import MUTATIONS_OF_OPERATIONS
 from tests.model.sidecars import open_sidecars, own_store
 
+from creditgate_server.store.library import Library
+
 MUTATIONS: tuple[Mutation, ...] = (*MUTATIONS_OF_CREDITS, *MUTATIONS_OF_OPERATIONS)
 
 OPERATIONS_MAX = 40_000
 """Operations without a difference after which a fault counts as not found."""
-
-MUTATIONS_PER_STORE = 20
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,19 @@ async def hunt_all(
     """Look for every fault; returns those that were not found. Raises NotFoundOnce before it begins."""
     libraries = [mutation.apply() for mutation in mutations]
     survivors: list[Mutation] = []
-    for start in range(0, len(mutations), MUTATIONS_PER_STORE):
-        async with own_store() as url:
-            for at in range(start, min(start + MUTATIONS_PER_STORE, len(mutations))):
-                mutation, done = mutations[at], [0]
-                async with open_sidecars(url, libraries[at]) as sidecars:
-                    try:
-                        await run(sidecars, seed, OPERATIONS_MAX, Coverage(), on_progress=done.append)
-                    except Failure as failure:
-                        on_end(Hunt(mutation, is_found=True, operations=done[-1] + failure.operations))
-                    else:
-                        survivors.append(mutation)
-                        on_end(Hunt(mutation, is_found=False, operations=done[-1]))
+    for mutation, library in zip(mutations, libraries, strict=True):
+        hunt = await _hunt(mutation, library, seed)
+        on_end(hunt)
+        if not hunt.is_found:
+            survivors.append(mutation)
     return survivors
+
+
+async def _hunt(mutation: Mutation, library: Library, seed: int) -> Hunt:
+    done = [0]
+    async with own_store() as url, open_sidecars(url, library) as sidecars:
+        try:
+            await run(sidecars, seed, OPERATIONS_MAX, Coverage(), on_progress=done.append)
+        except Failure as failure:
+            return Hunt(mutation, is_found=True, operations=done[-1] + failure.operations)
+    return Hunt(mutation, is_found=False, operations=done[-1])

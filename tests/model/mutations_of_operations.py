@@ -26,7 +26,10 @@ MUTATIONS_OF_OPERATIONS = (
         "an expired hold is forgotten after an hour",
     ),
     Mutation(
-        "holds", "or w.now + w.settled_ttl_ms", "or w.now + w.expired_ttl_ms", "a settled hold is remembered for a day"
+        "holds",
+        "or work.after(w, w.settled_ttl_ms)",
+        "or work.after(w, w.expired_ttl_ms)",
+        "a settled hold is remembered for a day",
     ),
     Mutation(
         "holds",
@@ -95,7 +98,7 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "authorizations",
-        'if event_ms > 0 and event_ms <= w.now - w.charge_ttl_ms then return { "ID_TOO_OLD" } end',
+        'if event_ms > 0 and event_ms <= work.after(w, -w.charge_ttl_ms) then return { "ID_TOO_OLD" } end',
         "",
         "a charge may be as old as it likes",
     ),
@@ -189,7 +192,7 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "settlements",
-        "hold.forget_ms, hold.dirty = w.now + w.expired_ttl_ms, true",
+        "hold.forget_ms, hold.dirty = work.after(w, w.expired_ttl_ms), true",
         "hold.dirty = true",
         "a late commit is forgotten with its hold's expiry",
     ),
@@ -237,8 +240,8 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "refunds",
-        "forget_ms = w.now + w.charge_ttl_ms",
-        "forget_ms = w.now + w.settled_ttl_ms",
+        "forget_ms = work.after(w, w.charge_ttl_ms)",
+        "forget_ms = work.after(w, w.settled_ttl_ms)",
         "a refund is forgotten after an hour",
     ),
     Mutation(
@@ -380,9 +383,15 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "returns",
-        "account.c.grants >= grants.ACTIVE_MAX then return false end",
+        "account.c.grants >= most then return false end",
         "false then return false end",
         "grants that come back to life are not bounded",
+    ),
+    Mutation(
+        "returns",
+        "grant.pot == POT.LIMIT and 2 * grants.ACTIVE_MAX or grants.ACTIVE_MAX",
+        "grants.ACTIVE_MAX",
+        "allotments come back to life no more than other grants",
     ),
     Mutation(
         "register",

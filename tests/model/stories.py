@@ -26,5 +26,5 @@ STORIES = (
     of_holds.long_open,
 )
 
-LAST_STORIES = (of_grants.too_many_grants, of_grants.too_many_scopes)
+LAST_STORIES = (of_grants.too_many_grants, of_grants.too_many_scopes, of_grants.too_many_allotments)
 """After these an account has too much of something, which makes all that follows slow."""

@@ -14,7 +14,7 @@ from creditgate_server.credit.reference.pots import HOPS_MAX
 from creditgate_server.credit.reference.records import Maker
 from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, SCOPES_PER_ACCOUNT_MAX, ExpiryAction, GrantKind
 
-REGIONS = ("AR", "AU", "BR", "CA", "CL", "CN", "DE", "ES", "FR", "GB", "IN", "IT", "JP", "MX", "NZ", "SE", "US")
+REGIONS = ("AR", "AU", "BR", "CA", "CL", "CN", "DE", "ES", "FR", "GB", "IN", "IT", "JP", "MX", "NZ", "SE", "US", "ZA")
 
 
 def ladder(steps: Steps) -> Story:
@@ -305,6 +305,28 @@ def too_many_grants(steps: Steps) -> Story:
     return [lambda: calls, lambda: after]
 
 
+def too_many_allotments(steps: Steps) -> Story:
+    """Give back to more used-up allotments than can live again."""
+    account_id, opened = new_account(steps)
+    charge_ids = [steps.new_id("charge") for _ in range(2)]
+
+    def allot(count: int) -> list[Call]:
+        return [ask.GrantCredits(account_id, steps.new_id("grant"), 1, GrantKind.ALLOTMENT) for _ in range(count)]
+
+    calls: list[Call] = [
+        opened,
+        ask.GrantCredits(account_id, steps.new_id("grant"), 999),
+        *allot(3),
+        ask.Charge(account_id, charge_ids[0], usage(3)),
+        *allot(GRANTS_PER_ACCOUNT_MAX),
+        ask.Charge(account_id, charge_ids[1], usage(GRANTS_PER_ACCOUNT_MAX - 1)),
+        *allot(GRANTS_PER_ACCOUNT_MAX),
+        ask.Refund(account_id, steps.new_id("refund"), charge_id=charge_ids[1]),
+        ask.Refund(account_id, steps.new_id("refund"), charge_id=charge_ids[0]),
+    ]
+    return [lambda: calls]
+
+
 def _adjustment(steps: Steps, account_id: str) -> list[Call]:
     """Return calls after which an account has an adjustment of 3."""
     charge_id = steps.new_id("charge")
@@ -327,7 +349,7 @@ def too_many_scopes(steps: Steps) -> Story:
         ask.Charge(account_id, charge_id, us),
         *(
             ask.GrantCredits(account_id, steps.new_id("grant"), 2, scope=scope)
-            for scope in scopes[1 : SCOPES_PER_ACCOUNT_MAX + 1]
+            for scope in scopes[1 : SCOPES_PER_ACCOUNT_MAX + 2]
         ),
         ask.GrantCredits(account_id, steps.new_id("grant"), 2),
         ask.Refund(account_id, steps.new_id("refund"), charge_id=charge_id, credits=steps.pick((None, 1))),

@@ -9,7 +9,7 @@ import pytest
 
 from creditgate_server.credit import operations as ask
 from creditgate_server.engine.engine import Engine
-from creditgate_server.store.checks import check_store
+from creditgate_server.store.checks import RIGHTS_PROBES, check_store
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.errors import ReplyError, StoreUnfit
@@ -19,8 +19,8 @@ from creditgate_server.store.library import bodies
 Connect = Callable[..., StoreConnections]
 Serve = Callable[..., Awaitable[str]]
 
-REMEDIES = ("~cg:*", "+@read", "+@write", "+time", "+ping", "+info", "+fcall", "+fcall_ro", "+function|load")
-"""The rights that refusals tell an operator to give."""
+RIGHTS = ("~cg:*", "+@read", "+@write", "+time", "+ping", "+info", *RIGHTS_PROBES.values())
+"""The rights of a user who has all that is needed."""
 
 BODIES = bodies()
 CALLED = sorted({name for body in BODIES.values() for name in re.findall(r'\bcall\("([A-Z]+)"', body)})
@@ -29,8 +29,8 @@ WRITES = ["HDEL", "HSET", "INCRBY", "SET", "XADD", "ZADD", "ZREM"]
 
 @pytest.fixture
 async def user(serve: Serve, connect: Connect) -> tuple[StoreConnections, StoreConnections]:
-    """A user who has the rights of the remedies, and one who may change them."""
-    url = await serve("--user", "clerk", "on", ">pass", *REMEDIES)
+    """A user who has the rights that are needed, and one who may change them."""
+    url = await serve("--user", "clerk", "on", ">pass", *RIGHTS)
     return connect(url.replace("unix://", "unix://clerk:pass@"), reply_timeout_s=5), connect(url)
 
 
@@ -38,16 +38,39 @@ async def change(owner: StoreConnections, *rights: str) -> None:
     assert await owner.execute([("ACL", "SETUSER", "clerk", *rights)]) == [b"OK"]
 
 
-async def test_the_remedies_are_all_that_a_user_needs(user: tuple[StoreConnections, StoreConnections]) -> None:
-    clerk, _ = user
+async def work_as(clerk: StoreConnections) -> int:
+    """Do as a sidecar does from its start; return what is left of five credits."""
     await check_store(clerk, Durability.MEMORY)
     ledger = Ledger(clerk)
     await ledger.prepare()
     async with Engine(ledger) as engine:
         await engine.create_account(ask.CreateAccount("acme", ask.AccountSettings()))
         await engine.grant(ask.GrantCredits("acme", "g1", 5))
-        assert (await engine.get_account("acme")).balance.available == 5
-    await ledger.probe()
+        await ledger.probe()
+        await ledger.sweep("acme", 1)
+        return (await engine.get_account("acme")).balance.available
+
+
+async def test_the_rights_that_a_refusal_tells_to_give_are_all_that_is_needed(serve: Serve, connect: Connect) -> None:
+    url = await serve("--user", "clerk", "on", ">pass")
+    clerk = connect(url.replace("unix://", "unix://clerk:pass@"), reply_timeout_s=5)
+    with pytest.raises(StoreUnfit) as unfit:
+        await work_as(clerk)
+    (problem,) = unfit.value.problems
+    rights = [word for word in problem.remedy.split() if word.startswith(("~", "+"))]
+    await change(connect(url), *rights)
+    assert await work_as(clerk) == 5
+
+
+@pytest.mark.parametrize("right", RIGHTS_PROBES.values())
+async def test_a_right_without_which_no_function_can_be_called_is_named(
+    right: str, user: tuple[StoreConnections, StoreConnections]
+) -> None:
+    clerk, owner = user
+    await change(owner, right.replace("+", "-"))
+    with pytest.raises(StoreUnfit) as unfit:
+        await work_as(clerk)
+    assert [problem.remedy for problem in unfit.value.problems] == [f"ACL SETUSER with {right}"]
 
 
 @pytest.mark.parametrize("command", [*WRITES, "GET", "HGET", "ZRANGE", "TIME"])

@@ -23,11 +23,10 @@ local function book(account, grant, booking, credits)
 end
 
 -- A grant that was used up is in use again with what comes back to it, unless the account has as many in use as it may; its
--- ADJUSTMENT grant always, and an allotment, for whose room there is no other place, up to twice as many. Its place among the scopes may have gone to another meanwhile.
+-- ADJUSTMENT grant always. Its place among the scopes may have gone to another meanwhile.
 local function is_in_use(w, account, number, grant)
   if grant.active then return true end
-  local most = grant.pot == POT.LIMIT and 2 * grants.ACTIVE_MAX or grants.ACTIVE_MAX
-  if number ~= work.description(account).adjustment and account.c.grants >= most then return false end
+  if number ~= work.description(account).adjustment and account.c.grants >= grants.ACTIVE_MAX then return false end
   local terms = grants.terms(account, number, grant)
   grant.scope = grants.scope(w, account, terms.channels, terms.regions)
   return true
