@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from creditgate_server.cli import tables
+from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.verify import report_document, report_views
 from creditgate_server.credit.invariants import Breach
 from creditgate_server.store.connections import StoreConnections
@@ -50,6 +52,19 @@ def test_a_stopped_server_s_store_is_conserved(busy: RunningServer, command: Com
 
     assert ran.status == 0
     assert ran.out.startswith("conserved: 1 account, 1 grant, 1 open hold, ")
+
+
+async def test_a_store_without_a_ledger_is_left_as_it_is_and_not_called_conserved(
+    tmp_path: Path, command: Command
+) -> None:
+    async with EmbeddedStore(tmp_path / "data") as store:
+        ran = await asyncio.to_thread(command, "verify", REDIS_URL=store.url)
+        connections = StoreConnections(store.url)
+        (keys,) = await connections.execute([("KEYS", "*")])
+        await connections.close()
+    assert ran.status == ExitCode.FAILED
+    assert "it holds no ledger" in ran.err
+    assert keys == []
 
 
 async def test_a_hold_that_was_lost_is_found(busy: RunningServer, command: Command, organisation: str) -> None:

@@ -161,6 +161,23 @@ async def test_what_a_sidecar_that_is_behind_has_settled_is_not_forgotten_at_onc
     assert await org.figures() == figures
 
 
+async def test_parts_and_refunds_of_a_sidecar_that_is_behind_are_known_for_as_long_as_others_are(
+    org: Organisation, behind: Organisation
+) -> None:
+    await org.grant(100)
+    await org.charge(org.sms(5), id="c1")
+    await org.reserve(org.sms(5), id="m1", ttl_ms=3 * LONG_MS)
+    await org.pass_time(2 * HOUR_MS)
+    now_ms = await org.now_ms()
+    await behind.capture("m1", "part", 2)
+    await behind.refund(charge_id="c1", credits_=3, id="r1")
+    figures = await org.figures()
+    await org.pass_time(now_ms + 48 * HOUR_MS - 60_000 - await org.now_ms())
+    assert (await org.capture("m1", "part", 2)).replayed
+    assert (await org.refund(charge_id="c1", credits_=3, id="r1")).replayed
+    assert await org.figures() == figures
+
+
 async def test_a_late_commit_by_a_sidecar_that_is_behind_is_not_forgotten_sooner(
     org: Organisation, behind: Organisation
 ) -> None:

@@ -383,15 +383,9 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "returns",
-        "account.c.grants >= most then return false end",
+        "account.c.grants >= grants.ACTIVE_MAX then return false end",
         "false then return false end",
         "grants that come back to life are not bounded",
-    ),
-    Mutation(
-        "returns",
-        "grant.pot == POT.LIMIT and 2 * grants.ACTIVE_MAX or grants.ACTIVE_MAX",
-        "grants.ACTIVE_MAX",
-        "allotments come back to life no more than other grants",
     ),
     Mutation(
         "register",

@@ -22,6 +22,8 @@ STORIES = (
     of_holds.mode_change,
     of_holds.inherited,
     of_holds.denials,
+    of_holds.many_due,
+    of_holds.actual_usage,
     of_holds.same_again,
     of_holds.long_open,
 )

@@ -126,7 +126,7 @@ def revocations(steps: Steps) -> Story:
         ask.GrantCredits(account_id, steps.new_id("grant"), steps.pick((1, 1, 40)), kind, priority=2),
         ask.GrantCredits(account_id, ids["held"], 6, kind, priority=-8),
         ask.Reserve(account_id, hold_id, usage(4), steps.ttl_to(6)),
-        ask.GrantCredits(other, ids["moved"], 6, kind),
+        ask.GrantCredits(other, ids["moved"], 6, GrantKind.PLAN),
         ask.Transfer(other, steps.new_id("move"), account_id, 6),
     ]
     revokes: list[Call] = [
@@ -286,7 +286,7 @@ def too_many_grants(steps: Steps) -> Story:
     calls: list[Call] = [
         opened,
         open_other,
-        *(_adjustment(steps, one) if steps.chance(2) else first),
+        *(_adjustment(steps, one) if steps.chance(4) else first),
         *(steps.pick(([ask.GrantCredits(one, steps.new_id("grant"), 3, GrantKind.ALLOTMENT)], []))),
         ask.GrantCredits(other, steps.new_id("grant"), 3),
         ask.Charge(one, charge_id, usage(3)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from tests.model.calls import Call
 from tests.model.steps import Steps
 from tests.model.story import Story, new_account, usage
 
-from creditgate.pricing.usage import Priority
+from creditgate.pricing.usage import Channel, Credits, Priority
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit.reference.records import HOUR_MS
 from creditgate_server.credit.terms import (
@@ -74,9 +75,14 @@ def report(steps: Steps) -> Story:
 def floor_cap(steps: Steps) -> Story:
     """Use more than a hold holds where a floor, an overdraft or a limit caps what may be taken."""
     account_id, opened = new_account(
-        steps, floor=steps.pick((4, -3, None)), overdraft_limit=steps.pick((0, 5)), overage=Overage.CAP
+        steps,
+        floor=steps.pick((4, 4, -3, -3, None)),
+        overdraft_limit=steps.pick((0, 5)),
+        overage=Overage.CAP,
+        enforcement=steps.pick((*[Enforcement.ENFORCE] * 3, *Enforcement)),
     )
     hold_id = steps.new_id("hold")
+    priority = steps.pick((Priority.BULK, Priority.BULK, Priority.TRANSACTIONAL))
     allotments: list[Call] = []
     if steps.chance(2):
         allotments.append(ask.GrantCredits(account_id, steps.new_id("grant"), steps.between(2, 9), GrantKind.ALLOTMENT))
@@ -87,9 +93,9 @@ def floor_cap(steps: Steps) -> Story:
         opened,
         ask.GrantCredits(account_id, steps.new_id("grant"), steps.between(6, 9)),
         *allotments,
-        ask.Reserve(account_id, hold_id, usage(2, priority=steps.pick(tuple(Priority))), steps.ttl_to(60)),
+        ask.Reserve(account_id, hold_id, usage(2, priority=priority), steps.ttl_to(60)),
         *captures,
-        ask.Commit(account_id, hold_id, credits=steps.between(1, 20)),
+        ask.Commit(account_id, hold_id, credits=steps.pick((2, 4, 20, 30))),
     ]
     return [lambda: calls]
 
@@ -165,6 +171,38 @@ def inherited(steps: Steps) -> Story:
         return calls if hold is None or hold.state is not ReservationState.PENDING else [suspend]
 
     return [lambda: begin, 2, end]
+
+
+def many_due(steps: Steps) -> Story:
+    """Let more holds end at once than one call works off."""
+    account_id, opened = new_account(steps)
+    reserves: list[Call] = [
+        ask.Reserve(account_id, steps.new_id("hold"), usage(steps.between(1, 3)), steps.ttl_to(1)) for _ in range(24)
+    ]
+    begin = [opened, ask.GrantCredits(account_id, steps.new_id("grant"), 90), *reserves]
+    return [lambda: begin, 2]
+
+
+def actual_usage(steps: Steps) -> Story:
+    """Commit what was really used: another size, fewer recipients; and what a commit may not change."""
+    account_id, opened = new_account(steps)
+    hold_id = steps.new_id("hold")
+    begin: list[Call] = [
+        opened,
+        ask.GrantCredits(account_id, steps.new_id("grant"), 30),
+        ask.Reserve(account_id, hold_id, usage(3), steps.ttl_to(9)),
+    ]
+    actual = [
+        ask.ActualUsage(Credits(1), channel=Channel.VOICE),
+        ask.ActualUsage(Credits(1), region="US"),
+        ask.ActualUsage(Credits(steps.between(0, 5)), recipient_count=steps.pick((None, 2))),
+    ]
+    commits = [ask.Commit(account_id, hold_id, one) for one in (*actual, actual[-1])]
+    return [lambda: begin, *(partial(_alone, one) for one in commits)]
+
+
+def _alone(call: Call) -> list[Call]:
+    return [call]
 
 
 def denials(steps: Steps) -> Story:

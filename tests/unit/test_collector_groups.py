@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -14,6 +14,8 @@ from creditgate_server.store.ledger import Group, Lane, Reply, Request
 
 if TYPE_CHECKING:
     from creditgate_server.store.ledger import Ledger
+
+pytestmark = pytest.mark.timeout(10)
 
 SIZE = 64
 PATIENT = CollectorSettings(interval_s=0, wait_max_s=60)
@@ -41,10 +43,8 @@ class SlowLedger:
 
 
 @pytest.fixture
-async def ledger() -> AsyncIterator[SlowLedger]:
-    """The ledger; a test that waits for its answers for long fails."""
-    async with asyncio.timeout(10):
-        yield SlowLedger()
+def ledger() -> SlowLedger:
+    return SlowLedger()
 
 
 def collect(ledger: SlowLedger, settings: CollectorSettings = PATIENT) -> tuple[Collector, list[int]]:

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from creditgate_server.jobs.sweeper import ROOTS_MAX, SWEEP_MAX, SWEEPS_MAX, Sweeper
+from creditgate_server.jobs.sweeper import ROOTS_MAX, SWEEPS_MAX, Sweeper
 from creditgate_server.metrics import Metrics
 from creditgate_server.store.errors import StoreUnreachable
-from creditgate_server.store.ledger import Due
+from creditgate_server.store.ledger import SWEEP_MAX, Due
 
 
 class LedgerWithDueThings:

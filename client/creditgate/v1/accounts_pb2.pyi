@@ -433,7 +433,7 @@ class CloseAccountResponse(_message.Message):
     BALANCE_FIELD_NUMBER: _builtins.int
     REPLAYED_FIELD_NUMBER: _builtins.int
     revoked: _builtins.int
-    """Credits that remained in its wallet and its limit, and were revoked."""
+    """Credits that remained in its wallet, and were revoked. What remained of its limit is revoked too, and not counted."""
     written_off: _builtins.int
     """Debt that was written off."""
     replayed: _builtins.bool

@@ -117,7 +117,8 @@ class AccountServiceServicer(object):
     def CloseAccount(self, request, context):
         """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
         its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
-        fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
+        fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY` and RESOURCE_EXHAUSTED
+        `STORE_FULL`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

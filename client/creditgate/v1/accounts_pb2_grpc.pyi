@@ -59,7 +59,8 @@ class AccountServiceStub:
     CloseAccount: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.CloseAccountRequest, _accounts_pb2.CloseAccountResponse]
     """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
     its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
-    fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
+    fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY` and RESOURCE_EXHAUSTED
+    `STORE_FULL`.
     """
     GetBalance: _grpc.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -97,7 +98,8 @@ class AccountServiceAsyncStub(AccountServiceStub):
     CloseAccount: _aio.UnaryUnaryMultiCallable[_accounts_pb2.CloseAccountRequest, _accounts_pb2.CloseAccountResponse]  # type: ignore[assignment]
     """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
     its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
-    fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
+    fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY` and RESOURCE_EXHAUSTED
+    `STORE_FULL`.
     """
     GetBalance: _aio.UnaryUnaryMultiCallable[_accounts_pb2.GetBalanceRequest, _accounts_pb2.GetBalanceResponse]  # type: ignore[assignment]
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
@@ -162,7 +164,8 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_accounts_pb2.CloseAccountResponse, _abc.Awaitable[_accounts_pb2.CloseAccountResponse]]:
         """Ends an account for good: what remains in its wallet and its limit is revoked, its debt is written off. Afterwards
         its usage is denied with ACCOUNT_CLOSED and no credits enter it; it stays readable. Idempotent by `account_id`. Also
-        fails with NOT_FOUND `ACCOUNT_NOT_FOUND` and FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY`.
+        fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, FAILED_PRECONDITION `ACCOUNT_NOT_EMPTY` and RESOURCE_EXHAUSTED
+        `STORE_FULL`.
         """
 
     @_abc_1.abstractmethod

@@ -127,7 +127,7 @@ class ExplainResponse(_message.Message):
     NEXT_CREDITS_FIELD_NUMBER: _builtins.int
     RESERVATION_FIELD_NUMBER: _builtins.int
     decision: _decision_pb2.Decision.ValueType
-    """What a Reserve would answer now, and a Charge too where the usage is outbound; unspecified for a reservation."""
+    """What a Charge would answer now, and a Reserve too where the usage is outbound; unspecified for a reservation."""
     payer_id: _builtins.str
     """The account whose wallet pays: `payer_id` of the balance or, for a reservation, of that."""
     credits_short: _builtins.int

@@ -44,7 +44,7 @@ def verify(arguments: Namespace, output: Output) -> ExitCode:
 async def _verify(settings: Settings, output: Output) -> Report:
     async with reached_store(settings, reply_timeout_s=REPLY_TIMEOUT_S) as connections:
         ledger = Ledger(connections)
-        await ledger.prepare()
+        await ledger.prepare(create=False)
         with output.progress("verifying") as on_progress:
             return await verify_ledger(ledger, on_progress=on_progress)
 

@@ -1,7 +1,7 @@
 """The content of an operation: what decides its money, as a short digest, so that an id is never used for two things.
 
-A digest covers the parsed fields in fixed order, behind the number of this scheme; never the body, ttl, labels or
-price. A body counts as its size.
+A digest covers the parsed fields in fixed order, behind the number of this scheme; never the body, ttl, labels,
+priority of usage or price. A body counts as its size.
 """
 
 from __future__ import annotations

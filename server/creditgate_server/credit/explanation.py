@@ -42,8 +42,9 @@ class LimitExplanation:
 class Explanation:
     """The answer to Explain.
 
-    `authorization` is what a Quote of the usage answers now; `reservation` the one asked about (None: a usage was).
-    `next_credit_ms` and `next_credits` tell of the next pending grant that may pay for the usage; 0: there is none.
+    `authorization` is what a Quote of the usage (a Charge, if inbound) would answer now; `reservation` the one asked
+    about (None: a usage was). `next_credit_ms` is when grants next begin that may pay for the usage, and `next_credits`
+    what they bring together; 0: none are pending.
     """
 
     balance: Balance

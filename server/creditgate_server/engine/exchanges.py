@@ -11,13 +11,13 @@ from creditgate_server.credit import operations as ask
 from creditgate_server.credit.ids import root_of
 from creditgate_server.credit.outcomes import Extension
 from creditgate_server.engine.cards import DEFAULT_CARD_ID, RateCards
-from creditgate_server.engine.errors import BatchNotApplied, InvalidField, OperationError, Overloaded, StoreUnavailable
+from creditgate_server.engine.errors import InvalidField, OperationError, Overloaded, StoreUnavailable
 from creditgate_server.engine.failures import from_status, from_store, ids_of
 from creditgate_server.engine.pricing import Priced, price_actual, price_usage, unpriced
 from creditgate_server.engine.requests import ALL, Asked, ask_decision, ask_settlement
 from creditgate_server.store import records
 from creditgate_server.store.errors import ReplyError, StoreError
-from creditgate_server.store.ledger import OPERATIONS_PER_CALL_MAX, Group, Lane, Request
+from creditgate_server.store.ledger import OPERATIONS_PER_CALL_MAX, SWEEP_MAX, Group, Lane, Request
 from creditgate_server.store.statuses import Status
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 ATTEMPTS_MAX: Final = 10
 """How often an operation is repeated: its account has changed card, or more was due than one call may end."""
-
-SWEEP_MAX: Final = 100
-"""What is due that one sweep ends before an operation is repeated: some 5 ms of the store."""
 
 SWEEPS_MAX: Final = 100
 """Sweeps before an operation is repeated."""
@@ -241,7 +238,8 @@ class Exchanges:
                     results.append(error)
             if len(attempts) < len(operations):
                 return [
-                    result or _not_applied(operation) for result, operation in zip(results, operations, strict=True)
+                    result or from_status([Status.BATCH_NOT_APPLIED], operation)
+                    for result, operation in zip(results, operations, strict=True)
                 ]
             replies = await self._send_group(Lane.ATOMIC, attempts)
             concluded = [await self._conclude_alone(*pair) for pair in zip(attempts, replies, strict=True)]
@@ -355,8 +353,3 @@ class Exchanges:
 def _changes_too_fast(operation: object) -> Overloaded:
     message = "the account changes faster than it can be decided on; ask again with the same id"
     return Overloaded(message, **ids_of(operation))
-
-
-def _not_applied(operation: object) -> BatchNotApplied:
-    message = "another operation of the batch failed or was denied, so this call did not carry it out"
-    return BatchNotApplied(message, **ids_of(operation))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, Self
 import structlog
 
 from creditgate_server.store.errors import ReplyError, StoreError
-from creditgate_server.store.ledger import Due
+from creditgate_server.store.ledger import SWEEP_MAX, Due
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -25,10 +25,7 @@ JITTER: Final = 0.2
 """Intervals vary by so much either way, so that sidecars that were started together do not sweep together."""
 
 ROOTS_MAX: Final = 100
-"""Organisations of one partition swept in one turn, those that are latest first."""
-
-SWEEP_MAX: Final = 100
-"""Ends that one call to the store carries out: it serves nobody else meanwhile, some 2 ms."""
+"""Organisations of one partition swept in one turn, the most overdue first."""
 
 SWEEPS_MAX: Final = 20
 """Calls for one organisation in one turn; what is left waits for the next."""

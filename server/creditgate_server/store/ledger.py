@@ -14,7 +14,7 @@ from creditgate_server.store.library import library
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from creditgate_server.store.connections import StoreConnections
+    from creditgate_server.store.connections import Command, StoreConnections
     from creditgate_server.store.library import Library
 
 SCHEMA_VERSION: Final = 2
@@ -25,6 +25,9 @@ PARTITIONS: Final = 64
 
 OPERATIONS_PER_CALL_MAX: Final = 64
 """Operations of one organisation in one function call, some 2 ms: the store serves nobody else meanwhile."""
+
+SWEEP_MAX: Final = 100
+"""Ends and beginnings that one sweep carries out: some 5 ms, in which the store serves nobody else."""
 
 HEAVY: Final = frozenset({"explain", "get_standing", "list_grants", "list_holds", "transfer"})
 """Operations that page, describe grants or move many: each counts as HEAVY_WEIGHT of a call's."""
@@ -97,7 +100,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Organisations of a partition with anything due, the latest first; how late that is, and all holds open there."""
+    """Organisations of a partition with anything due, the most overdue first, how late that is, and all holds open."""
 
     roots: tuple[str, ...]
     lag_ms: int
@@ -119,8 +122,6 @@ class JournalEntry:
 
 Reply = records.Fields | StoreError
 """What became of a request, or (a list of replies) of a group; an error reply of the store stands in its place."""
-
-_Command = tuple[bytes | str | int, ...]
 
 
 class Ledger:
@@ -165,7 +166,7 @@ class Ledger:
         With `create` false a store that holds no ledger is left as it is. Raises StoreUnfit for that and for another
         schema, and what `StoreConnections.execute` raises.
         """
-        choose: list[_Command] = [
+        choose: list[Command] = [
             ("HSETNX", keys.META, "schema", SCHEMA_VERSION),
             ("HSETNX", keys.META, "partitions", PARTITIONS),
         ]
@@ -224,7 +225,7 @@ class Ledger:
 
     async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
         """End up to `count` things that are due of an organisation; return how many, and whether more are due."""
-        command: _Command = (
+        command: Command = (
             "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, self._expected_ms(),
             records.pack(root_id, count),
         )  # fmt: skip
@@ -305,7 +306,7 @@ class Ledger:
             raise ValueError(ms)
         await self._plain([("INCRBY", keys.clock_key(partition), ms) for partition in range(self.partitions)])
 
-    async def _call(self, commands: Sequence[_Command]) -> list[object]:
+    async def _call(self, commands: Sequence[Command]) -> list[object]:
         """Call functions in one pipeline; where the library is missing they did not run: load it, and call them again.
 
         What befalls the repetition stands in the place of those calls only; the others have run.
@@ -326,7 +327,7 @@ class Ledger:
         lost = StoreUnreachable(self._connections.name, "its functions vanish as fast as they are loaded")
         return [lost if _is_function_missing(reply) else reply for reply in raw]
 
-    async def _plain(self, commands: Sequence[_Command]) -> list[object]:
+    async def _plain(self, commands: Sequence[Command]) -> list[object]:
         replies = await self._connections.execute(commands)
         for reply in replies:
             if isinstance(reply, StoreError):
@@ -336,7 +337,7 @@ class Ledger:
     async def _load_library(self) -> None:
         await self._plain([("FUNCTION", "LOAD", "REPLACE", self._library.source)])
 
-    def _command(self, requests: Sequence[Request | Group], run: list[int]) -> _Command:
+    def _command(self, requests: Sequence[Request | Group], run: list[int]) -> Command:
         first = requests[run[0]]
         fcall = "FCALL_RO" if first.lane is Lane.READ else "FCALL"
         words = [word for at in run for operation in _operations(requests[at]) for word in operation]

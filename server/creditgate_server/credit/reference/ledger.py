@@ -209,7 +209,14 @@ def _next_due(organisation: Organisation) -> tuple[int, Hold | Grant] | None:
                 due.append((grant.effective_ms, grant))
             elif grant.shown_state is GrantState.LIVE and grant.expire_ms != NEVER_MS:
                 due.append((grant.expire_ms, grant))
-    return min(due, key=lambda one: one[0], default=None)
+    return min(due, key=lambda one: (one[0], *_place(one[1])), default=None)
+
+
+def _place(thing: Hold | Grant) -> tuple[str, int]:
+    """Return what comes first of what is due at one moment: grants before holds, by account and number or id."""
+    if isinstance(thing, Grant):
+        return f"g{thing.account_id}", thing.number
+    return f"h{thing.account_id}|{thing.reservation_id}", 0
 
 
 def _forget(organisation: Organisation) -> None:

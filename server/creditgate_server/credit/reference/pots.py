@@ -122,10 +122,7 @@ def _back_to_live(organisation: Organisation, grant: Grant, credits_: int) -> Re
 
 
 def _is_crowded_out(organisation: Organisation, grant: Grant) -> bool:
-    """Whether a used-up grant cannot live again, because its account has as many active ones as it may have.
-
-    An allotment, for whose room there is no other place, can live again beside twice as many.
-    """
+    """Whether a used-up grant cannot live again, because its account has as many active ones as it may have."""
     if grant.shown_state is not GrantState.EXHAUSTED or grant.maker is Maker.ADJUSTMENT:
         return False
     active = sum(one.is_active for one in organisation.accounts[grant.account_id].grants)

@@ -108,18 +108,6 @@ local function values_of(map)
   return values
 end
 
--- Return the position in a due index right behind a time and member, which may have gone meanwhile.
-local function position_behind(key, due_ms, member)
-  if member == "" then return 0 end
-  if tonumber(call("ZSCORE", key, member)) == due_ms then return call("ZRANK", key, member) + 1 end
-  local start = call("ZCOUNT", key, "-inf", format("(%d", due_ms))
-  while true do
-    local found = call("ZRANGE", key, start, start, "WITHSCORES")
-    if not found[1] or tonumber(found[2]) > due_ms or found[1] > member then return start end
-    start = start + 1
-  end
-end
-
 local function newest_entry(w)
   local last = call("XREVRANGE", w.prefix .. "j", "+", "-", "COUNT", 1)[1]
   return last and last[1] or "0-0"
@@ -134,7 +122,7 @@ end
 function audit.holds(w, args)
   local root_id, accounts, after_ms, after_member = unpack(args)
   local key, sums, open, misplaced, counters = w.prefix .. "d:" .. root_id, {}, {}, {}, {}
-  local start = position_behind(key, after_ms, after_member)
+  local start = due.position_behind(key, after_ms, after_member)
   local members = call("ZRANGE", key, start, start + audit.HOLDS_MAX - 1, "WITHSCORES")
   for i = 1, #members, 2 do
     local account, id = match(members[i], "^h([^|]*)|(.*)$")

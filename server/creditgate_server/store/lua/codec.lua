@@ -1,4 +1,5 @@
--- codec: how records stand in the store. Hot counters are fixed structs, the rest is MessagePack; every name is given here once.
+-- codec: how records stand in the store. What an account and its grants count is in fixed structs, the rest is MessagePack;
+-- every name is given here once.
 
 -- Amounts are doubles, exact below 2^53; 0 stands for "no time".
 codec.CREDITS_MAX = 9007199254740991
@@ -79,6 +80,8 @@ function codec.new_totals()
     written_off = 0, moved_in = 0, limit_granted = 0, limit_refunded = 0, limit_expired = 0, limit_revoked = 0,
   }
 end
+
+-- The scopes of an account's grants (field x): a list of { channels, regions }, by their numbers.
 
 -- The settings of an account (field s), which every decision reads. Optional numbers are false when unset; late_commit 0,
 -- overage 0 and rate_card "" inherit.

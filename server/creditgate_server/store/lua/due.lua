@@ -4,6 +4,7 @@
 -- or ends, "g<account>". It is worked off by whoever next touches the organisation, a bounded number a call, and by the sweeper.
 
 due.TURN_MAX = 16 -- members that one call works off on its way
+due.SCAN_MAX = 2000 -- members of one millisecond that are looked through for the place of one that has gone
 
 -- Note that a member of an organisation's index is due at a time; nil takes it out.
 function due.schedule(w, root_id, member, due_ms)
@@ -47,6 +48,19 @@ local function take_in(w, members, at, next_ms)
       insert_at(members, place, arisen)
     end
   end
+end
+
+-- Return the position in a due index right behind a time and a member, which may have gone meanwhile; "": that of the first.
+function due.position_behind(key, due_ms, member)
+  if member == "" then return 0 end
+  local score = call("ZSCORE", key, member)
+  if score and tonumber(score) == due_ms then return call("ZRANK", key, member) + 1 end
+  local start = call("ZCOUNT", key, "-inf", format("(%d", due_ms))
+  local found = call("ZRANGE", key, start, start + due.SCAN_MAX - 1, "WITHSCORES")
+  for i = 1, #found, 2 do
+    if tonumber(found[i + 1]) > due_ms or found[i] > member then return start + (i - 1) / 2 end
+  end
+  return start + #found / 2
 end
 
 local function turn_hold(w, root_id, member, id)

@@ -97,13 +97,14 @@ local function terms_key(terms)
   return encode({ terms.kind, terms.priority, format("%d", terms.expire_ms), terms.channels, terms.regions })
 end
 
--- Return the live grants that transfers have made in an account, by their terms.
+-- Return the live grants that transfers have made in an account, by their terms; of several alike the oldest.
 local function moved_grants(w, account)
   local found = {}
   for _, number in ipairs(grants.active_numbers(account)) do
     local grant = grants.get(w, account, number)
     local terms = grants.terms(account, number, grant)
-    if terms.made_by == "transfer" and grant.state == GRANT_STATE.LIVE then found[terms_key(terms)] = number end
+    local key = terms.made_by == "transfer" and grant.state == GRANT_STATE.LIVE and terms_key(terms)
+    if key and not found[key] then found[key] = number end
   end
   return found
 end

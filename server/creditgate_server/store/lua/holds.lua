@@ -49,7 +49,7 @@ local function count_captured(w, hold, credits)
   leaf.dirty = true
 end
 
--- What a hold has captured, one draw per pot that it drew on.
+-- What a hold has captured, one draw per pot that it drew on. Once it has any, these name its pots, for `draws` may be gone.
 local function taken_of(hold)
   if not hold.taken then
     hold.taken = {}
@@ -92,8 +92,8 @@ function holds.refund(w, hold, credits)
   return restored, expired, repaid
 end
 
--- End an open hold, and give back what it still holds. Returns what reached live grants of the payer's wallet, what ended ones
--- swallowed, and how much debt the former repaid. What a settled record needs no more, it drops.
+-- Give back what a hold still holds, and drop its draws, which no settled record needs. Returns what reached live grants of the
+-- payer's wallet, what ended ones swallowed, and how much debt the former repaid.
 local function give_back(w, hold, pots)
   local restored, expired, repaid = 0, 0, 0
   for i, draw in ipairs(hold.draws) do

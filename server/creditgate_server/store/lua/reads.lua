@@ -136,13 +136,6 @@ function reads.get_hold(w, args)
   return { "OK", describe_hold(w, id, hold) }
 end
 
--- Return the position in a tree's due index after a member, or (it has gone) the first at its time.
-local function position_after(w, key, member, due_ms)
-  if member == "" then return 0 end
-  local rank = call("ZRANK", key, member)
-  return rank and rank + 1 or call("ZCOUNT", key, "-inf", format("(%d", due_ms))
-end
-
 -- list_holds: open reservations of an account (or of all below it too), soonest expiry first, after a member of the due index.
 -- ARGS: account include_descendants after_ms after_member count
 -- RETURNS: OK holds next_ms next_member (empty: no more) | ACCOUNT_NOT_FOUND id | SWEEP root
@@ -151,7 +144,7 @@ function reads.list_holds(w, args)
   local lineage, failure = work.lineage(w, id)
   if not lineage then return failure end
   local key, page, most = w.prefix .. "d:" .. lineage[#lineage].id, {}, min(count, reads.PAGE_MAX)
-  local start = position_after(w, key, after_member, after_ms)
+  local start = due.position_behind(key, after_ms, after_member)
   local found = call("ZRANGE", key, start, start + reads.SCAN_MAX - 1, "WITHSCORES")
   for i = 1, #found, 2 do
     local member, due_ms = found[i], tonumber(found[i + 1])

@@ -1,5 +1,6 @@
--- register: the functions that callers call. Each takes one root account's key and any number of operations on its tree, and
--- answers one packed reply per operation, in order. @HASH@ is the hash of this library, so that versions can live side by side.
+-- register: the functions that callers call. Each takes one key, a root account's or (for work on a whole partition) its due
+-- index's, and those that carry operations answer one packed reply for each, in order. @HASH@
+-- is the hash of this library, so that versions can live side by side.
 
 local WRITES = {
   reserve = authorizations.reserve, charge = authorizations.charge, commit = settlements.commit, release = settlements.release,
@@ -112,7 +113,7 @@ local function missing_rights(keys)
   return rights.missing(keys)
 end
 
--- A full store refuses what needs room (decide), and still settles what is held, which frees it.
+-- A full store refuses what needs room (decide), and still settles and ends what is held, which frees it.
 redis.register_function({ function_name = "cg_decide_@HASH@", callback = write })
 redis.register_function({ function_name = "cg_settle_@HASH@", callback = write, flags = { "allow-oom" } })
 redis.register_function({ function_name = "cg_batch_@HASH@", callback = batch })
