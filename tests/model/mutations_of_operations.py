@@ -21,14 +21,14 @@ MUTATIONS_OF_OPERATIONS = (
     Mutation("holds", "t.usage = t.usage + credits", "t.usage = t.usage", "the usage of a hold is not counted"),
     Mutation(
         "holds",
-        "expired_at_ms + w.expired_ttl_ms or",
-        "expired_at_ms + w.settled_ttl_ms or",
+        "expired_at_ms + w.settings.expired_ttl_ms or",
+        "expired_at_ms + w.settings.settled_ttl_ms or",
         "an expired hold is forgotten after an hour",
     ),
     Mutation(
         "holds",
-        "or work.after(w, w.settled_ttl_ms)",
-        "or work.after(w, w.expired_ttl_ms)",
+        "or work.after(w, w.settings.settled_ttl_ms)",
+        "or work.after(w, w.settings.expired_ttl_ms)",
         "a settled hold is remembered for a day",
     ),
     Mutation(
@@ -97,15 +97,12 @@ MUTATIONS_OF_OPERATIONS = (
         "a charge's content is not checked",
     ),
     Mutation(
-        "authorizations",
-        'if event_ms > 0 and event_ms <= work.after(w, -w.charge_ttl_ms) then return { "ID_TOO_OLD" } end',
-        "",
-        "a charge may be as old as it likes",
+        "authorizations", "if event_ms > 0 and event_ms", "if false and event_ms", "a charge may be as old as it likes"
     ),
     Mutation(
         "authorizations",
-        "verdict.decision == DECISION.DENIED and w.denial_ttl_ms or w.charge_ttl_ms",
-        "w.charge_ttl_ms",
+        "verdict.decision == DECISION.DENIED and w.settings.denial_ttl_ms or",
+        "false or",
         "a denial is remembered for two days",
     ),
     Mutation(
@@ -192,7 +189,7 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "settlements",
-        "hold.forget_ms, hold.dirty = work.after(w, w.expired_ttl_ms), true",
+        "hold.forget_ms, hold.dirty = work.after(w, w.settings.expired_ttl_ms), true",
         "hold.dirty = true",
         "a late commit is forgotten with its hold's expiry",
     ),
@@ -240,8 +237,8 @@ MUTATIONS_OF_OPERATIONS = (
     ),
     Mutation(
         "refunds",
-        "forget_ms = work.after(w, w.charge_ttl_ms)",
-        "forget_ms = work.after(w, w.settled_ttl_ms)",
+        "forget_ms = work.after(w, w.settings.charge_ttl_ms)",
+        "forget_ms = work.after(w, w.settings.settled_ttl_ms)",
         "a refund is forgotten after an hour",
     ),
     Mutation(

@@ -7,6 +7,7 @@ from tests.model import stories_of_holds as of_holds
 
 STORIES = (
     of_grants.ladder,
+    of_grants.long_ladder,
     of_grants.heir_closed,
     of_grants.adjustments,
     of_grants.revocations,
@@ -18,6 +19,7 @@ STORIES = (
     of_holds.late_refunds,
     of_holds.report,
     of_holds.floor_cap,
+    of_holds.beyond,
     of_holds.inbound_limit,
     of_holds.mode_change,
     of_holds.inherited,

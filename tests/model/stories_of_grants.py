@@ -19,13 +19,9 @@ REGIONS = ("AR", "AU", "BR", "CA", "CL", "CN", "DE", "ES", "FR", "GB", "IN", "IT
 
 def ladder(steps: Steps) -> Story:
     """Let a grant that a hold has drawn on be moved to and fro, and only then give back to it."""
-    hops = steps.pick((1, 2, 3, HOPS_MAX - 1, HOPS_MAX, HOPS_MAX + 1, HOPS_MAX + 2))
     (one, open_one), (other, open_other) = new_account(steps), new_account(steps)
     hold_id, grant_id = steps.new_id("hold"), steps.new_id("grant")
-    moves: list[Call] = [
-        ask.Transfer(other if hop % 2 else one, steps.new_id("move"), one if hop % 2 else other, 7)
-        for hop in range(hops)
-    ]
+    moves = _to_and_fro(steps, one, other, steps.pick((1, 2, 3, HOPS_MAX - 1, HOPS_MAX + 1)))
     expiry = steps.pick((0, steps.clock.place(3)))
     ttl_ms = steps.ttl_to(6)
     begin: list[Call] = [
@@ -50,6 +46,24 @@ def ladder(steps: Steps) -> Story:
         return [*calls, ask.Commit(one, hold_id, credits=1)]
 
     return [lambda: begin, steps.between(0, 4), end]
+
+
+def long_ladder(steps: Steps) -> Story:
+    """Give back over as many heirs as are followed, and over one more."""
+    calls: list[Call] = []
+    for hops in (HOPS_MAX, HOPS_MAX + 1):
+        (one, open_one), (other, open_other) = new_account(steps), new_account(steps)
+        hold_id = steps.new_id("hold")
+        calls += [open_one, open_other, ask.GrantCredits(one, steps.new_id("grant"), 12)]
+        calls.append(ask.Reserve(one, hold_id, usage(5), steps.ttl_to(60)))
+        calls += _to_and_fro(steps, one, other, hops)
+        calls.append(ask.Release(one, hold_id))
+    return [lambda: calls]
+
+
+def _to_and_fro(steps: Steps, one: str, other: str, hops: int) -> list[Call]:
+    ways = [(one, other) if hop % 2 == 0 else (other, one) for hop in range(hops)]
+    return [ask.Transfer(source, steps.new_id("move"), target, 7) for source, target in ways]
 
 
 def heir_closed(steps: Steps) -> Story:

@@ -100,6 +100,24 @@ def floor_cap(steps: Steps) -> Story:
     return [lambda: calls]
 
 
+def beyond(steps: Steps) -> Story:
+    """Take more than is held: up to a floor, up to a limit, where nothing bounds; and take what an overdraft holds."""
+    floor, open_floor = new_account(steps, floor=4, overage=Overage.CAP)
+    limit, open_limit = new_account(steps, overage=Overage.CAP)
+    free, open_free = new_account(steps, overage=Overage.CAP, enforcement=Enforcement.OFF)
+    owing, open_owing = new_account(steps, overdraft_limit=9)
+    calls: list[Call] = [open_floor, open_limit, open_free, open_owing]
+    calls += [ask.GrantCredits(one, steps.new_id("grant"), 9) for one in (floor, limit)]
+    calls.append(ask.GrantCredits(limit, steps.new_id("grant"), 7, GrantKind.ALLOTMENT))
+    for account_id in (floor, limit, free, owing):
+        hold_id = steps.new_id("hold")
+        calls.append(ask.Reserve(account_id, hold_id, usage(4, priority=Priority.BULK), steps.ttl_to(60)))
+        if account_id == owing:
+            calls.append(ask.GrantCredits(owing, steps.new_id("grant"), 2))
+        calls.append(ask.Commit(account_id, hold_id, credits=4 if account_id == owing else 30))
+    return [lambda: calls]
+
+
 def inbound_limit(steps: Steps) -> Story:
     """Let inbound usage count against limits, and be let through where it would have been denied."""
     account_id, opened = new_account(
@@ -238,8 +256,12 @@ def same_again(steps: Steps) -> Story:
         release,
         capture,
     ]
-    end: list[Call] = [capture, reserve, replace(capture, credits=steps.pick((2, 3))), capture, release]
-    return [lambda: begin, 4, lambda: end]
+
+    def end() -> Sequence[Call]:
+        anew = replace(reserve, ttl_ms=steps.ttl_to(300))
+        return [capture, anew, replace(capture, credits=steps.pick((2, 3))), capture, release]
+
+    return [lambda: begin, 4, end]
 
 
 def long_open(steps: Steps) -> Story:

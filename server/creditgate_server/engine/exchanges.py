@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit.ids import root_of
@@ -37,8 +37,7 @@ CARD_IDS_MAX: Final = 100_000
 """Accounts whose card is remembered, to price at the first try; forgotten all at once when full."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     """An operation as it is asked for once; `invalid` is why its card cannot price it, unless it is a replay."""
 
     operation: ask.Batched
@@ -77,9 +76,11 @@ class Exchanges:
         """Carry out one operation. Raises OperationError; a denial is an answer."""
         for _ in range(ATTEMPTS_MAX):
             attempt = await self._attempt(operation)
-            outcome = await self._conclude(attempt, await self._send(attempt.asked, operation))
-            if outcome is not None:
-                return outcome
+            lane, name, args = attempt.asked
+            reply = await self.submit(Request(self._key(operation), lane, name, args), operation)
+            if reply[0] == Status.OK:
+                return await self._read(attempt, reply)
+            await self._conclude(attempt, reply)
         raise _changes_too_fast(operation)
 
     async def explain(self, operation: ask.Quote) -> tuple[told.Authorization, told.Standing]:
@@ -294,16 +295,11 @@ class Exchanges:
 
     async def _read(self, attempt: _Attempt, reply: records.Fields) -> told.Outcome:
         operation = attempt.operation
-        match operation:
-            case ask.Commit() | ask.Release():
-                return records.read_settlement(reply)
-            case ask.Extend():
-                return Extension(expire_ms=reply[1])
-            case ask.Refund():
-                return records.read_refund(reply)
-        if attempt.priced is None:
-            raise TypeError(operation)
-        return await self._read_authorization(reply, operation, attempt.priced)
+        if attempt.priced is not None and isinstance(operation, ask.Quote | ask.Reserve | ask.Charge):
+            return await self._read_authorization(reply, operation, attempt.priced)
+        if isinstance(operation, ask.Refund):
+            return records.read_refund(reply)
+        return Extension(expire_ms=reply[1]) if isinstance(operation, ask.Extend) else records.read_settlement(reply)
 
     async def _read_authorization(
         self, reply: records.Fields, operation: ask.Decided, priced: Priced

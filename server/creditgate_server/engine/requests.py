@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit.content import (
@@ -29,8 +28,7 @@ Administered = (
 """Operations that need no price."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """A request to the store, but for the key that routes it."""
 
     lane: Lane

@@ -152,7 +152,7 @@ end
 
 -- Remember a charge, or, for a shorter time, that an outbound one was denied, so that a stray copy cannot pay later.
 local function remember(w, key, verdict, fingerprint, account, card, version, taken)
-  local ttl_ms = verdict.decision == DECISION.DENIED and w.denial_ttl_ms or w.charge_ttl_ms
+  local ttl_ms = verdict.decision == DECISION.DENIED and w.settings.denial_ttl_ms or w.settings.charge_ttl_ms
   work.keep(w, key, { forget_ms = work.after(w, ttl_ms), fingerprint = fingerprint, account = account, decision = verdict.decision,
     denial = verdict.denial, credits = verdict.credits, recipients = verdict.recipients, card = card, version = version,
     taken = taken, refunded = 0 }, codec.pack_charge)
@@ -175,7 +175,7 @@ function authorizations.charge(w, args)
     if charge.fingerprint ~= fingerprint then return { "ID_REUSED" } end
     return answer(charge, lineage, traffic, pots, unit, charge.card, charge.version, true)
   end
-  if event_ms > 0 and event_ms <= work.after(w, -w.charge_ttl_ms) then return { "ID_TOO_OLD" } end
+  if event_ms > 0 and event_ms <= work.after(w, -w.settings.charge_ttl_ms) then return { "ID_TOO_OLD" } end
   if rate_card(lineage) ~= card then return { "REPRICE", (rate_card(lineage)) } end
   if price_denial == UNPRICED then return { "UNPRICED" } end
   if overflows(pots[1].account, unit * recipients) then return { "BALANCE_OVERFLOW" } end

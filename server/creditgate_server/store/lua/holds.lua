@@ -116,7 +116,7 @@ function holds.settle(w, root_id, id, hold, credits, state, settled_by)
   hold.restored = hold.restored + restored
   hold.final = { credits, credits, restored, expired, 0, 0, repaid, false }
   local expired_at_ms = settled_by == SETTLED_BY.EXPIRY and hold.expire_ms
-  hold.forget_ms = expired_at_ms and expired_at_ms + w.expired_ttl_ms or work.after(w, w.settled_ttl_ms)
+  hold.forget_ms = expired_at_ms and expired_at_ms + w.settings.expired_ttl_ms or work.after(w, w.settings.settled_ttl_ms)
   due.schedule(w, root_id, "h" .. hold.account .. "|" .. id, nil)
 end
 

@@ -47,7 +47,7 @@ function refunds.refund(w, args)
     paid.refunded, paid.encoder, paid.dirty = paid.refunded + credits, codec.pack_charge, true
   end
   local amounts = { credits, restored, expired, repaid }
-  work.keep(w, key, { forget_ms = work.after(w, w.charge_ttl_ms), content = fingerprint, amounts = amounts }, codec.pack_movement)
+  work.keep(w, key, { forget_ms = work.after(w, w.settings.charge_ttl_ms), content = fingerprint, amounts = amounts }, codec.pack_movement)
   work.journal(w, "refunded", account, id, { reservation_id, charge_id, amounts })
   return answer(lineage, amounts, false)
 end

@@ -110,7 +110,7 @@ local function carry_out(w, lineage, account, id, hold, wanted, keep_open, label
     if not keep_open then
       hold.state, hold.settle_ms, hold.final = RESERVATION_STATE.COMMITTED, w.now, moved
       if not claimed then hold.settled_by = SETTLED_BY.CALLER end
-      hold.forget_ms, hold.dirty = work.after(w, w.expired_ttl_ms), true
+      hold.forget_ms, hold.dirty = work.after(w, w.settings.expired_ttl_ms), true
     end
   end
   work.touch(w, lineage[1])
@@ -134,7 +134,7 @@ local function commit_part(w, lineage, account, id, hold, credits, commit_id, la
   local refused = refusal(w, lineage, hold, wanted)
   if refused then return refused end
   local moved = carry_out(w, lineage, account, id, hold, wanted, true, labels)
-  work.keep(w, key, { forget_ms = work.after(w, w.charge_ttl_ms), content = content, amounts = { hold.create_ms, moved } },
+  work.keep(w, key, { forget_ms = work.after(w, w.settings.charge_ttl_ms), content = content, amounts = { hold.create_ms, moved } },
     codec.pack_movement)
   return answer(hold, moved, lineage, false)
 end

@@ -4,6 +4,22 @@
 -- How far the store's clock may be from what a caller expects before the caller's is taken: more than an answer is ever late.
 work.CLOCK_TOLERANCE_MS = 2000
 
+local NONE = {}
+
+-- The settings of the ledger are the same call after call: they are decoded when they change.
+local settings_packed, settings
+
+local function settings_of(packed)
+  if packed ~= settings_packed then
+    local test_clock, journal_length, settled_ttl_ms, expired_ttl_ms, charge_ttl_ms, denial_ttl_ms = decode(packed)
+    settings_packed, settings = packed, {
+      test_clock = test_clock, journal_length = journal_length, settled_ttl_ms = settled_ttl_ms, expired_ttl_ms = expired_ttl_ms,
+      charge_ttl_ms = charge_ttl_ms, denial_ttl_ms = denial_ttl_ms,
+    }
+  end
+  return settings
+end
+
 -- Start a call. ARGV[1] carries the settings of the ledger, ARGV[2] what the caller expects the time to be (0: no idea), lest a
 -- clock that is set end too soon what is held now, or what is held later; the hash tag of the first key is that of all others.
 --   now: the time, which never runs backwards for an account      moment: the time of the event that is being worked off, if any
@@ -11,7 +27,6 @@ work.CLOCK_TOLERANCE_MS = 2000
 --   ends, and nothing is forgotten, before both say so
 function work.open(keys, argv)
   if not call then bind() end
-  local test_clock, journal_length, settled_ttl_ms, expired_ttl_ms, charge_ttl_ms, denial_ttl_ms = decode(argv[1])
   local prefix = match(keys[1], "^cg:{%d+}:")
   local time, expected_ms = call("TIME"), tonumber(argv[2])
   local now = time[1] * 1000 + floor(time[2] / 1000)
@@ -19,14 +34,14 @@ function work.open(keys, argv)
   if expected_ms > 0 and abs(now - expected_ms) > work.CLOCK_TOLERANCE_MS then
     now, horizon, latest = expected_ms, min(now, expected_ms), max(now, expected_ms)
   end
-  if test_clock then
+  local own = settings_of(argv[1])
+  if own.test_clock then
     local offset_ms = tonumber(call("GET", prefix .. "clock") or 0)
     now, horizon, latest = now + offset_ms, horizon + offset_ms, latest + offset_ms
   end
   return {
-    prefix = prefix, now = now, horizon = horizon, latest = latest, journal_length = journal_length,
-    settled_ttl_ms = settled_ttl_ms, expired_ttl_ms = expired_ttl_ms, charge_ttl_ms = charge_ttl_ms, denial_ttl_ms = denial_ttl_ms,
-    accounts = {}, loaded = {}, holds = {}, records = {}, ids = {}, touched = {}, entries = {}, opened = 0,
+    prefix = prefix, settings = own, now = now, horizon = horizon, latest = latest, accounts = {}, loaded = {}, holds = {},
+    touched = {}, entries = {}, opened = 0,
   }
 end
 
@@ -121,6 +136,7 @@ end
 
 -- Return the record kept under a key, nil where there is none or its time is over.
 function work.recall(w, key, decoder)
+  w.records = w.records or {}
   local record = w.records[key]
   if record == nil then
     local packed = call("GET", key)
@@ -133,10 +149,12 @@ end
 -- Keep a record under a key until its `forget_ms`.
 function work.keep(w, key, record, encoder)
   record.encoder, record.dirty = encoder, true
+  w.records = w.records or {}
   w.records[key] = record
 end
 
 local function ids_of(w, key)
+  w.ids = w.ids or {}
   local ids = w.ids[key]
   if not ids then
     ids = { records = {}, added = 0 }
@@ -225,7 +243,7 @@ local function save_due(w)
       end
     end
   end
-  for root_id, members in pairs(w.scheduled or {}) do
+  for root_id, members in pairs(w.scheduled or NONE) do
     local key = w.prefix .. "d:" .. root_id
     for member, due_ms in pairs(members) do
       if due_ms then call("ZADD", key, due_ms, member) else call("ZREM", key, member) end
@@ -256,15 +274,15 @@ function work.save(w)
       end
     end
   end
-  for key, record in pairs(w.records) do
+  for key, record in pairs(w.records or NONE) do
     if record and record.dirty then save_until(w, key, record.encoder(record), record.forget_ms) end
   end
-  for key, ids in pairs(w.ids) do
+  for key, ids in pairs(w.ids or NONE) do
     for id, record in pairs(ids.records) do call("HSET", key, id, record) end
   end
   save_due(w)
   if w.opened ~= 0 then call("INCRBY", w.prefix .. "open", w.opened) end
   for _, entry in ipairs(w.entries) do
-    call("XADD", w.prefix .. "j", "MAXLEN", "~", w.journal_length, "*", "e", entry)
+    call("XADD", w.prefix .. "j", "MAXLEN", "~", w.settings.journal_length, "*", "e", entry)
   end
 end
