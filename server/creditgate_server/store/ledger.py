@@ -80,8 +80,8 @@ class Request:
 
     @property
     def size(self) -> int:
-        """How many operations it is; a heavy one is several."""
-        return HEAVY_WEIGHT if self.name in HEAVY else 1
+        """How many operations it is."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,11 +359,12 @@ def _runs(requests: Sequence[Request | Group]) -> Iterator[list[int]]:
         for at in positions:
             request = requests[at]
             joins = run and request.lane is requests[run[0]].lane and not isinstance(request, Group)
-            if run and not (joins and size + request.size <= OPERATIONS_PER_CALL_MAX):
+            weight = HEAVY_WEIGHT if isinstance(request, Request) and request.name in HEAVY else request.size
+            if run and not (joins and size + weight <= OPERATIONS_PER_CALL_MAX):
                 yield run
                 run, size = [], 0
             run.append(at)
-            size += request.size
+            size += weight
         yield run
 
 
