@@ -63,14 +63,6 @@ async def test_a_pipeline_carries_a_bounded_number_of_operations_in_however_few_
     assert sorted(sizes) == ledger.pipelines
 
 
-async def test_heavy_operations_fill_a_pipeline_sooner(ledger: SlowLedger) -> None:
-    collector, _ = collect(ledger)
-    ledger.may_answer.set()
-    await asyncio.gather(*(collector.submit(single("explain")) for _ in range(BATCH_MAX)))
-    assert len(ledger.pipelines) > 1
-    assert max(ledger.pipelines) <= BATCH_MAX
-
-
 async def test_a_single_operation_behind_groups_waits_for_no_more_than_a_pipeline(ledger: SlowLedger) -> None:
     collector, _ = collect(ledger)
     ledger.may_answer.set()
