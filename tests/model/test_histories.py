@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, Phase, assume, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from tests.model.clock import Clock, TooSlow
+from tests.model.comparison import Differs
 from tests.model.history import SWEEP_AFTER, History
 from tests.model.sidecars import Sidecars, open_sidecars
 from tests.model.steps import Steps, goes_alone
@@ -96,6 +97,9 @@ class Histories(RuleBasedStateMachine):
             self.runner.run(step)
         except TooSlow:
             assume(False)  # noqa: FBT003 — this history tells nothing
+        except Differs as difference:
+            difference.add_note(f"the latest bursts:\n{self.history.describe()}")
+            raise
 
 
 def test_every_answer_is_the_models(store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> None:
