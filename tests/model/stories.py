@@ -8,6 +8,7 @@ from tests.model import stories_of_holds as of_holds
 STORIES = (
     of_grants.ladder,
     of_grants.long_ladder,
+    of_grants.encumbered,
     of_grants.heir_closed,
     of_grants.adjustments,
     of_grants.revocations,

@@ -66,6 +66,24 @@ def _to_and_fro(steps: Steps, one: str, other: str, hops: int) -> list[Call]:
     return [ask.Transfer(source, steps.new_id("move"), target, 7) for source, target in ways]
 
 
+def encumbered(steps: Steps) -> Story:
+    """Move all that a wallet has but for its debt and for what an open hold overdraws, and one more than that."""
+    held, owed = 3, steps.pick((0, 2))
+    (one, open_one), (other, open_other) = new_account(steps, overdraft_limit=held), new_account(steps)
+    calls: list[Call] = [
+        open_one,
+        open_other,
+        ask.Reserve(one, steps.new_id("hold"), usage(held), steps.ttl_to(60)),
+        ask.GrantCredits(one, steps.new_id("grant"), 12, effective_ms=steps.clock.place(2)),
+        ask.Charge(one, steps.new_id("charge"), usage(owed, is_inbound=True)),
+    ]
+    moves = [
+        ask.Transfer(one, steps.new_id("move"), other, 13 - held - owed),
+        ask.Transfer(one, steps.new_id("move"), other, 12 - held - owed),
+    ]
+    return [lambda: calls, 3, lambda: moves]
+
+
 def heir_closed(steps: Steps) -> Story:
     """Give back to a grant whose heir is in an account that has been closed since."""
     (one, open_one), (other, open_other) = new_account(steps), new_account(steps)
