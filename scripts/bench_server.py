@@ -12,11 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import uvloop
-
 from creditgate_server.app import serving
 from creditgate_server.logs import configure_logs
 from creditgate_server.options import LogFormat, LogLevel
+from creditgate_server.process import collect_garbage_seldom, new_runner
 from creditgate_server.rpc.server import OPTIONS
 from creditgate_server.settings import load_settings
 from creditgate_server.store.embedded import EmbeddedStore
@@ -39,6 +38,7 @@ async def _serve(directory: Path) -> None:
             idle.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Call": handler}),))
             port = idle.add_insecure_port("127.0.0.1:0")
             await idle.start()
+            collect_garbage_seldom()
             found = {"creditgate": str(server.address), "no_op": f"127.0.0.1:{port}", "store": store.url}
             sys.stdout.write(json.dumps(found) + "\n")
             sys.stdout.flush()
@@ -52,8 +52,8 @@ def main() -> None:
     if core in os.sched_getaffinity(0):
         os.sched_setaffinity(0, {core})
     configure_logs(LogLevel.ERROR, LogFormat.JSON)
-    with tempfile.TemporaryDirectory(prefix="creditgate-bench-") as directory:
-        uvloop.run(_serve(Path(directory) / "data"))
+    with tempfile.TemporaryDirectory(prefix="creditgate-bench-") as directory, new_runner() as runner:
+        runner.run(_serve(Path(directory) / "data"))
 
 
 if __name__ == "__main__":

@@ -76,10 +76,14 @@ class RateCards:
         if card.id not in self._newest or self._newest[card.id].card.version < card.version:
             self._newest[card.id] = stored
 
+    def known(self, card_id: str) -> RateCard | None:
+        """Return the version of a card that prices now, None where `newest` must ask the store for it."""
+        stored = self._newest.get(card_id)
+        return stored.card if stored else None
+
     async def newest(self, card_id: str) -> RateCard:
         """Return the version of a card that prices now. Raises RateCardNotFound."""
-        stored = self._newest.get(card_id)
-        return (stored or await self.get(card_id, 0)).card
+        return (await self.get(card_id, 0)).card
 
     async def get(self, card_id: str, version: int) -> StoredRateCard:
         """Return a version of a card, 0 for the newest. Raises RateCardNotFound.

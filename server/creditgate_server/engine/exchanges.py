@@ -23,6 +23,7 @@ from creditgate_server.store.statuses import Status
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from creditgate.pricing.rate_cards import RateCard
     from creditgate_server.credit import outcomes as told
     from creditgate_server.engine.collector import Collector
     from creditgate_server.store.ledger import Ledger
@@ -86,7 +87,7 @@ class Exchanges:
     async def explain(self, operation: ask.Quote) -> tuple[told.Authorization, told.Standing]:
         """Answer a quote, with what it was decided on. Raises OperationError."""
         for _ in range(ATTEMPTS_MAX):
-            priced, invalid = await self._price(operation)
+            priced, invalid = _price(await self._cards.newest(self._card_id(operation)), operation)
             attempt = _Attempt(operation, ask_decision(operation, priced, explains=True), priced, invalid)
             reply = await self._send(attempt.asked, operation)
             if reply[0] == Status.OK:
@@ -263,17 +264,11 @@ class Exchanges:
 
     async def _attempt(self, operation: ask.Batched) -> _Attempt:
         if isinstance(operation, ask.Quote | ask.Reserve | ask.Charge):
-            priced, invalid = await self._price(operation)
+            card_id = self._card_id(operation)
+            priced, invalid = _price(self._cards.known(card_id) or await self._cards.newest(card_id), operation)
             return _Attempt(operation, ask_decision(operation, priced), priced, invalid)
         credits_ = await self.actual_credits(operation) if isinstance(operation, ask.Commit) else ALL
         return _Attempt(operation, ask_settlement(operation, credits_))
-
-    async def _price(self, operation: ask.Decided) -> tuple[Priced, InvalidField | None]:
-        card = await self._cards.newest(self._card_ids.get(operation.account_id, DEFAULT_CARD_ID))
-        try:
-            return price_usage(card, operation.traffic.usage), None
-        except InvalidField as error:
-            return unpriced(card), error
 
     async def _send(self, asked: Asked, operation: ask.HasAccount) -> records.Fields:
         return await self.submit(Request(self._key(operation), asked.lane, asked.name, asked.args), operation)
@@ -308,13 +303,9 @@ class Exchanges:
 
         It shows none where the usage as it is repeated would not have had that price: its priority is not its content.
         """
-        *_, card_id, version = reply
-        if (card_id, version) != (priced.card_id, priced.card_version):
-            stored = await self._cards.get(card_id, version)
-            try:
-                priced = price_usage(stored.card, operation.traffic.usage)
-            except InvalidField:
-                priced = unpriced(stored.card)
+        card_id, version = reply[-2:]
+        if card_id != priced.card_id or version != priced.card_version:
+            priced, _ = _price((await self._cards.get(card_id, version)).card, operation)
         outcome = records.read_authorization(reply, priced.price)
         if outcome.replayed and outcome.credits != priced.unit * outcome.recipients_granted:
             return replace(outcome, price=None)
@@ -340,10 +331,20 @@ class Exchanges:
     def _key(self, operation: ask.HasAccount) -> str:
         return self._ledger.key_of(root_of(operation.account_id))
 
+    def _card_id(self, operation: ask.HasAccount) -> str:
+        return self._card_ids.get(operation.account_id, DEFAULT_CARD_ID)
+
     def _learn_card(self, account_id: str, card_id: str) -> None:
         if len(self._card_ids) >= CARD_IDS_MAX:
             self._card_ids.clear()
         self._card_ids[account_id] = card_id
+
+
+def _price(card: RateCard, operation: ask.Decided) -> tuple[Priced, InvalidField | None]:
+    try:
+        return price_usage(card, operation.traffic.usage), None
+    except InvalidField as error:
+        return unpriced(card), error
 
 
 def _changes_too_fast(operation: object) -> Overloaded:

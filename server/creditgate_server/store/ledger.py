@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from creditgate_server.store import keys, records
 from creditgate_server.store.clock import StoreClock, own_ms
@@ -69,8 +69,7 @@ class Lane(Enum):
     ATOMIC = "atomic"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One operation for the store: the key that routes it, its name in the library, and its packed arguments."""
 
     key: str
@@ -84,8 +83,7 @@ class Request:
         return 1
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Operations of one organisation that one call carries out in order; its reply is the list of theirs."""
 
     key: str
