@@ -6,6 +6,8 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,15 +15,16 @@ import structlog
 from creditgate_server.store.durability import Durability
 from creditgate_server.store.embedded import EmbeddedStore
 
+pytest_plugins = ["creditgate.testing", "pytester"]
 
-@pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
-    """A real store, as the server runs it but without waiting for the disk.
 
-    Each test has its own event loop; the store is supervised by another, in a thread that lives as long as the
-    session. Connect to `store.url`; keep apart by organisation, and do not stop, freeze or flush it.
+@contextmanager
+def running_store(directory: Path) -> Iterator[EmbeddedStore]:
+    """Run a store as the server runs it, but without waiting for the disk.
+
+    Each test has its own event loop; the store is supervised by another, in a thread that lives as long as the context.
     """
-    embedded = EmbeddedStore(tmp_path_factory.mktemp("store") / "data", durability=Durability.MEMORY)
+    embedded = EmbeddedStore(directory, durability=Durability.MEMORY)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="store-supervision")
     thread.start()
@@ -33,6 +36,16 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    """A real store for each worker process. Connect to `store.url`.
+
+    Keep apart by organisation, and do not stop, freeze or flush it.
+    """
+    with running_store(tmp_path_factory.mktemp("store") / "data") as embedded:
+        yield embedded
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,18 @@
 """Creditgate's client library: ask, before a message is sent, whether its account can pay for it.
 
-```python
-with creditgate.Client() as client, client.authorize("acme/field", body=text, recipient=number) as hold:
-    send(text, number)
-```
+>>> import creditgate
+>>> client = creditgate.Client()
+>>> with client.authorize("acme/field", body="Your table is ready", recipient="+14155550100"):
+...     print("to the carrier")  # an exception in here gives the credits back
+to the carrier
 
-`creditgate.aio.Client` is the same for asyncio. What calls answer is in `creditgate.answers`, what they raise in
-`creditgate.errors`, and what a batch is made of in `creditgate.operations`. `segments(body)` counts the segments of a
-text as the server does.
+`creditgate.aio.Client` is the same for asyncio, and `creditgate.authorized` a decorator for task queues. What calls
+answer is in `creditgate.answers`, what they raise in `creditgate.errors`, and what a batch is made of in
+`creditgate.operations`. `creditgate.testing` has fixtures for pytest. `segments(body)` counts the segments of a text as
+the server does:
+
+>>> creditgate.segments("Your table is ready 👍").forced_ucs2
+('👍',)
 """
 
 from __future__ import annotations
@@ -38,8 +43,9 @@ from creditgate.terms import (
 
 if TYPE_CHECKING:
     from creditgate import aio, operations
-    from creditgate.client import Client
+    from creditgate.client import Client, Hold
     from creditgate.retries import RetryPolicy
+    from creditgate.tasks import authorized
 
 __all__ = [
     "AccountStatus",
@@ -55,6 +61,7 @@ __all__ = [
     "GrantKind",
     "GrantState",
     "GrantVerdict",
+    "Hold",
     "LateCommit",
     "Overage",
     "Pot",
@@ -66,6 +73,7 @@ __all__ = [
     "__version__",
     "aio",
     "answers",
+    "authorized",
     "errors",
     "operations",
     "segments",
@@ -80,12 +88,14 @@ def __getattr__(name: str) -> object:
     Pricing needs neither, and a server sets what gRPC reads at its import before it imports it.
     """
     match name:
-        case "Client":
-            value: object = importlib.import_module("creditgate.client").Client
+        case "Client" | "Hold":
+            value: object = getattr(importlib.import_module("creditgate.client"), name)
         case "aio" | "operations":
             value = importlib.import_module(f"creditgate.{name}")
         case "RetryPolicy":
             value = importlib.import_module("creditgate.retries").RetryPolicy
+        case "authorized":
+            value = importlib.import_module("creditgate.tasks").authorized
         case "__version__":
             value = importlib.import_module("importlib.metadata").version("creditgate")
         case _:

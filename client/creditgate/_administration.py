@@ -26,6 +26,10 @@ class Administration(Caller):
     ) -> answers.CreatedAccount:
         """Create an account below an existing one, or a root.
 
+        >>> created = client.create_account("acme/sales", display_name="Sales", funding=creditgate.Funding.PARENT)
+        >>> created.account.account_id, created.account.status.name
+        ('acme/sales', 'ACTIVE')
+
         `account_id` has 1 to 4 parts joined by slashes, each `[a-z0-9][a-z0-9._-]{0,62}`. The same settings again
         answer the existing account. Also raises `AccountAlreadyExists` (with other settings), `ParentNotFound`,
         `RateCardNotFound`, `AccountClosedForGood` and `StoreFull`.
@@ -34,7 +38,11 @@ class Administration(Caller):
         return _responses.created_account(self._call(self._connection.accounts.CreateAccount, request, timeout_s))
 
     def get_account(self, account_id: str, *, timeout_s: float | None = None) -> answers.Account:
-        """Read an account's settings."""
+        """Read an account's settings.
+
+        >>> client.get_account("acme/field").funding.name
+        'PARENT'
+        """
         request = _requests.get_account(account_id)
         return _responses.account(self._call(self._connection.accounts.GetAccount, request, timeout_s).account)
 
@@ -42,6 +50,9 @@ class Administration(Caller):
         self, account_id: str, *, timeout_s: float | None = None, **settings: Unpack[AccountFields]
     ) -> answers.Account:
         """Change the settings that are given, and no others; None gives one its default.
+
+        >>> client.update_account("acme", overdraft_limit=50, floor=100).overdraft_limit
+        50
 
         Also raises `RateCardNotFound`, `AccountClosedForGood` and `StoreFull`.
         """
@@ -51,13 +62,20 @@ class Administration(Caller):
     def list_accounts(
         self, parent_id: str = "", *, page_size: int = 0, timeout_s: float | None = None
     ) -> Iterator[answers.AccountSummary]:
-        """Iterate over the accounts below one at every depth, or over all, with their balances, ordered by id."""
+        """Iterate over the accounts below one at every depth, or over all, with their balances, ordered by id.
+
+        >>> [(each.account.account_id, each.balance.available) for each in client.list_accounts("acme")]
+        [('acme/field', 1000)]
+        """
         request = _requests.list_accounts(parent_id, page_size=page_size)
         for page in self._pages(self._connection.accounts.ListAccounts, request, timeout_s):
             yield from map(_responses.account_summary, page.accounts)
 
     def close_account(self, account_id: str, *, timeout_s: float | None = None) -> answers.ClosedAccount:
         """End an account for good: what remains of its credits is revoked, and its debt written off.
+
+        >>> client.close_account("acme/field").account.status.name
+        'CLOSED'
 
         Afterwards its usage is denied, and no credits enter it; it can still be read. Closing it again changes nothing.
         Also raises `AccountNotEmpty`: settle its holds, and close the accounts below it first.
@@ -66,7 +84,12 @@ class Administration(Caller):
         return _responses.closed_account(self._call(self._connection.accounts.CloseAccount, request, timeout_s))
 
     def get_balance(self, account_id: str, *, timeout_s: float | None = None) -> answers.Standing:
-        """Read an account's balance: as a whole, by grant, and by level up to its root."""
+        """Read an account's balance: as a whole, by grant, and by level up to its root.
+
+        >>> standing = client.get_balance("acme/field")
+        >>> standing.balance.available, [level.account_id for level in standing.levels if level.pays]
+        (1000, ['acme'])
+        """
         request = _requests.get_balance(account_id)
         return _balances.standing(self._call(self._connection.accounts.GetBalance, request, timeout_s))
 
@@ -87,6 +110,13 @@ class Administration(Caller):
         timeout_s: float | None = None,
     ) -> answers.Granted:
         """Give 1 to 10^12 credits to an account's wallet, where they repay debt first, or (ALLOTMENT) to its limit.
+
+        >>> client.grant("acme", 500, grant_id="invoice-17", note="spring offer").balance.available
+        1500
+        >>> client.grant("acme", 500, grant_id="invoice-17", note="spring offer").replayed
+        True
+        >>> client.grant("acme/field", 400, kind=creditgate.GrantKind.ALLOTMENT).balance.limit_left
+        400
 
         `grant_id`, such as an invoice line's, is unique in the organisation for good; None makes one for this call.
         Times are aware; None: at once, and never. Lower `priority` (-1,000 to 1,000) burns first. `actor` and
@@ -120,6 +150,10 @@ class Administration(Caller):
     ) -> answers.Revoked:
         """Take back what remains of a grant; what is held or spent stays.
 
+        >>> granted = client.grant("acme", 500, grant_id="invoice-17")
+        >>> client.revoke_grant("acme", "invoice-17", note="not paid").revoked
+        500
+
         With `claw_back` what was spent of it is taken too, from the account's other live grants of its kind, as far as
         they reach. `actor` (128 characters) and `note` (512) are for the journal. The same call again changes nothing.
         Also raises `GrantNotFound`, `GrantAlreadyRevoked`, `BalanceOverflow` and `StoreFull`.
@@ -141,6 +175,10 @@ class Administration(Caller):
     ) -> answers.Transferred:
         """Move 1 to 10^12 credits to the wallet of another account of the organisation, where they repay debt first.
 
+        >>> created = client.create_account("acme/resale", funding=creditgate.Funding.OWN)
+        >>> client.transfer("acme", "acme/resale", 300, reference="contract 5").target_balance.available
+        300
+
         They leave in burn order, and keep their kind, priority, expiry and scope. `transfer_id` is unique in the
         organisation for good; None makes one for this call. `actor` and `reference` (128 characters) and `note` (512)
         are for the journal. Also raises `TransferNotCovered`, `AccountNotSelfFunded`, `AccountClosedForGood`,
@@ -160,7 +198,11 @@ class Administration(Caller):
     def list_grants(
         self, account_id: str, *, include_ended: bool = False, page_size: int = 0, timeout_s: float | None = None
     ) -> Iterator[answers.CreditGrant]:
-        """Iterate over an account's grants, newest first: live ones, and, if asked for, ended ones among them."""
+        """Iterate over an account's grants, newest first: live ones, and, if asked for, ended ones among them.
+
+        >>> [(each.amount, each.remaining, each.state.name) for each in client.list_grants("acme")]
+        [(1000, 1000, 'LIVE')]
+        """
         request = _requests.list_grants(account_id, include_ended=include_ended, page_size=page_size)
         for page in self._pages(self._connection.credits.ListGrants, request, timeout_s):
             yield from map(_responses.credit_grant, page.grants)
@@ -168,14 +210,28 @@ class Administration(Caller):
     def put_rate_card(
         self, rate_card_id: str, rules: Sequence[Rule], *, timeout_s: float | None = None
     ) -> answers.StoredRateCard:
-        """Store a new version of a rate card, or its first; 1 to 500 rules. The newest one's rules store nothing."""
+        """Store a new version of a rate card, or its first; 1 to 500 rules. The newest one's rules store nothing.
+
+        >>> from creditgate.pricing import Channel, Rule, Unit
+        >>> rules = [Rule(name="sms", channel=Channel.SMS, unit=Unit.SEGMENT, credits_per_unit=2)]
+        >>> stored = client.put_rate_card("acme-2030", rules)
+        >>> client.update_account("acme", rate_card_id="acme-2030").rate_card_id
+        'acme-2030'
+        >>> client.quote("acme/field", segments=3).cost.credits
+        6
+        """
         request = _requests.put_rate_card(rate_card_id, rules)
         return _responses.stored_rate_card(self._call(self._connection.rate_cards.PutRateCard, request, timeout_s))
 
     def get_rate_card(
         self, rate_card_id: str, version: int = 0, *, timeout_s: float | None = None
     ) -> answers.RateCardVersion:
-        """Read a version of a rate card, from 1; 0 is the newest. Also raises `RateCardNotFound`."""
+        """Read a version of a rate card, from 1; 0 is the newest. Also raises `RateCardNotFound`.
+
+        >>> card = client.get_rate_card("default")
+        >>> card.version, card.rules[0].channel.name
+        (1, 'SMS')
+        """
         request = _requests.get_rate_card(rate_card_id, version)
         response = self._call(self._connection.rate_cards.GetRateCard, request, timeout_s)
         return _responses.rate_card_version(response.rate_card)
@@ -183,12 +239,22 @@ class Administration(Caller):
     def list_rate_cards(
         self, *, page_size: int = 0, timeout_s: float | None = None
     ) -> Iterator[answers.RateCardSummary]:
-        """Iterate over the rate cards with their newest versions, ordered by id."""
+        """Iterate over the rate cards with their newest versions, ordered by id.
+
+        >>> "default" in [card.rate_card_id for card in client.list_rate_cards()]
+        True
+        """
         request = _requests.list_rate_cards(page_size=page_size)
         for page in self._pages(self._connection.rate_cards.ListRateCards, request, timeout_s):
             yield from map(_responses.rate_card_summary, page.rate_cards)
 
     def health(self, service: str = "", *, timeout_s: float | None = None) -> ServingStatus:
-        """Ask once, without repeating, how the server fares, or one of its services by its full name."""
+        """Ask once, without repeating, how the server fares, or one of its services by its full name.
+
+        Of several servers it asks one that serves; where none does, that is `Unavailable`.
+
+        >>> client.health().name
+        'SERVING'
+        """
         request = StringValue(value=service)
         return ServingStatus(self._call(self._connection.check_health, request, timeout_s, ONE_ATTEMPT).value)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import grpc.aio
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from creditgate._channel import HEALTH_CHECK, OPTIONS, REQUEST_ID_KEY, target_of
+from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of, target_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
 from creditgate.errors import CallFailed
-from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
+from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryBudget, RetryPolicy
 from creditgate.v1.accounts_pb2_grpc import AccountServiceStub
 from creditgate.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from creditgate.v1.credits_pb2_grpc import CreditServiceStub
@@ -31,7 +32,7 @@ class Connection:
     def __init__(self, target: str, process: int, loop: asyncio.AbstractEventLoop) -> None:
         self.process = process
         self.loop = loop
-        self.channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        self.channel = grpc.aio.insecure_channel(target, options=options_of(target))
         self.authorization = AuthorizationServiceStub(self.channel)
         self.accounts = AccountServiceStub(self.channel)
         self.credits = CreditServiceStub(self.channel)
@@ -56,11 +57,16 @@ class Caller:
         self.target: Final = target_of(target)
         self._timeout_s = timeout_s
         self._retries = retries
+        self._budget = RetryBudget(retries)
         self._closed = False
         self._connected: Connection | None = None
 
     async def __aenter__(self) -> Self:
         return self
+
+    def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
+        """See `creditgate._caller.Caller.__reduce__`."""
+        return partial(type(self), self.target, timeout_s=self._timeout_s, retries=self._retries), ()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -85,8 +91,16 @@ class Caller:
             connection = self._connected = Connection(self.target, process, loop)
         return connection
 
-    def _attempts(self, timeout_s: float | None, retries: RetryPolicy | None = None) -> Attempts:
-        return Attempts(retries or self._retries, self._timeout_s if timeout_s is None else timeout_s)
+    def _attempts(
+        self, timeout_s: float | None, retries: RetryPolicy | None = None, *, is_owed: bool = False
+    ) -> Attempts:
+        """Begin a call. What `is_owed`, for it follows from what was sent, is repeated whatever the budget says."""
+        self._budget.pay_in()
+        return Attempts(
+            retries or self._retries,
+            self._timeout_s if timeout_s is None else timeout_s,
+            None if is_owed else self._budget,
+        )
 
     async def _attempt(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, attempts: Attempts
@@ -104,9 +118,11 @@ class Caller:
         request: Request,
         timeout_s: float | None,
         retries: RetryPolicy | None = None,
+        *,
+        is_owed: bool = False,
     ) -> Response:
         """Call until there is an answer. Raises CallFailed."""
-        attempts = self._attempts(timeout_s, retries)
+        attempts = self._attempts(timeout_s, retries, is_owed=is_owed)
         while True:
             try:
                 return await self._attempt(method, request, attempts)

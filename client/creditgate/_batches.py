@@ -28,6 +28,11 @@ class Batch(Generic[AnswerT]):
         self._results: dict[int, AnswerT | CallFailed] = {}
         self._is_answered = False
 
+    @property
+    def has_commits(self) -> bool:
+        """Whether it pays for what was sent."""
+        return any(operation.message.HasField("commit") for operation in self._operations)
+
     def request(self) -> authorization_pb2.BatchRequest:
         """Ask for all that is not decided yet."""
         messages = [self._operations[place].message for place in self._places]

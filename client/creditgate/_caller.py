@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from creditgate._channel import HEALTH_CHECK, OPTIONS, REQUEST_ID_KEY, target_of
+from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of, target_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
 from creditgate.errors import CallFailed
-from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
+from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryBudget, RetryPolicy
 from creditgate.v1.accounts_pb2_grpc import AccountServiceStub
 from creditgate.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from creditgate.v1.credits_pb2_grpc import CreditServiceStub
@@ -29,7 +30,7 @@ class Connection:
     """The channel of one process, and the stubs on it."""
 
     def __init__(self, target: str) -> None:
-        self.channel = grpc.insecure_channel(target, options=OPTIONS)
+        self.channel = grpc.insecure_channel(target, options=options_of(target))
         self.authorization = AuthorizationServiceStub(self.channel)
         self.accounts = AccountServiceStub(self.channel)
         self.credits = CreditServiceStub(self.channel)
@@ -54,12 +55,17 @@ class Caller:
         self.target: Final = target_of(target)
         self._timeout_s = timeout_s
         self._retries = retries
+        self._budget = RetryBudget(retries)
         self._closed = False
         # By process. A child keeps its parent's: to destroy that would end the connection of the parent.
         self._connections: dict[int, Connection] = {}
 
     def __enter__(self) -> Self:
         return self
+
+    def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
+        """Pickle what it was made of: another process, such as one that was spawned, has connections of its own."""
+        return partial(type(self), self.target, timeout_s=self._timeout_s, retries=self._retries), ()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -85,8 +91,16 @@ class Caller:
             connection = self._connections.setdefault(process, Connection(self.target))
         return connection
 
-    def _attempts(self, timeout_s: float | None, retries: RetryPolicy | None = None) -> Attempts:
-        return Attempts(retries or self._retries, self._timeout_s if timeout_s is None else timeout_s)
+    def _attempts(
+        self, timeout_s: float | None, retries: RetryPolicy | None = None, *, is_owed: bool = False
+    ) -> Attempts:
+        """Begin a call. What `is_owed`, for it follows from what was sent, is repeated whatever the budget says."""
+        self._budget.pay_in()
+        return Attempts(
+            retries or self._retries,
+            self._timeout_s if timeout_s is None else timeout_s,
+            None if is_owed else self._budget,
+        )
 
     def _attempt(
         self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, attempts: Attempts
@@ -104,9 +118,11 @@ class Caller:
         request: Request,
         timeout_s: float | None,
         retries: RetryPolicy | None = None,
+        *,
+        is_owed: bool = False,
     ) -> Response:
         """Call until there is an answer. Raises CallFailed."""
-        attempts = self._attempts(timeout_s, retries)
+        attempts = self._attempts(timeout_s, retries, is_owed=is_owed)
         while True:
             try:
                 return self._attempt(method, request, attempts)

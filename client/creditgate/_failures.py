@@ -79,6 +79,10 @@ _NEVER_SENT: Final = (
 )
 
 
+_UNHEALTHY: Final = "backend unhealthy"
+"""How gRPC ends to tell that servers are there, of which none says that it serves."""
+
+
 def failure_of(error: grpc.RpcError, target: str, request_id: str) -> errors.CallFailed:
     """Return the error that `error`, of a call to `target`, stands for."""
     code = error.code()
@@ -146,6 +150,8 @@ def _last_of(details: str) -> str:
 def _without_reason(code: grpc.StatusCode, details: str, target: str) -> tuple[type[errors.CallFailed], str]:
     """Return class and message of a status that gRPC itself, a proxy, or another kind of server has made."""
     match code:
+        case grpc.StatusCode.UNAVAILABLE if details.startswith(_NEVER_SENT) and details.endswith(_UNHEALTHY):
+            return errors.Unavailable, f"no server at {target} serves now: their store is away, or they are stopping"
         case grpc.StatusCode.UNAVAILABLE if details.startswith(_NEVER_SENT):
             return errors.Unavailable, (
                 f"no Creditgate server at {target}: start one with `creditgate serve`, or set CREDITGATE_TARGET"

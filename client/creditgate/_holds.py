@@ -7,7 +7,7 @@ from typing import Final, cast
 from creditgate import answers, errors
 from creditgate._requests import SIZES
 from creditgate.fields import Measured, Traffic, UsageFields
-from creditgate.terms import Decision, ReservationState
+from creditgate.terms import Decision, ExpiryAction, ReservationState
 
 RELEASE_TIMEOUT_S: Final = 1.0
 """Longest that an exception waits for the hold's release; after that, the hold's expiry gives the credits back."""
@@ -115,6 +115,30 @@ class Hold:
         if any(name in measured for name in SIZES):
             granted = {name: value for name, value in granted.items() if name not in SIZES}
         return cast("Traffic", {**granted, **measured})
+
+
+class AttemptsToSend:
+    """The attempts to send one message, which hold its credits one after the other, each under an id of its own."""
+
+    def __init__(
+        self, reservation_id: str | None, attempts_max: int, expiry_action: ExpiryAction, *, again_after_expiry: bool
+    ) -> None:
+        if again_after_expiry and expiry_action is ExpiryAction.COMMIT:
+            raise TypeError("an attempt whose expiry commits is paid for: another one after that would be paid again")
+        self.id = reservation_id
+        """The id of this attempt: the message's, then `message~2`, `message~3` and so on."""
+        self._message_id = reservation_id
+        self._attempts_max = attempts_max
+        self._number = 1
+        self._over = {ReservationState.RELEASED, *([ReservationState.EXPIRED] if again_after_expiry else [])}
+
+    def go_on_after(self, answer: answers.Reserved) -> bool:
+        """Go on to the next attempt if this one is over without having sent. Tell whether there is one."""
+        if self._message_id is None or answer.state not in self._over or self._number >= self._attempts_max:
+            return False
+        self._number += 1
+        self.id = f"{self._message_id}~{self._number}"
+        return True
 
 
 def is_open(answer: answers.Reserved, *, raise_on_denial: bool) -> bool:

@@ -1,4 +1,17 @@
-"""The client for asyncio: what `creditgate.Client` does, awaited."""
+"""The client for asyncio: what `creditgate.Client` does, awaited.
+
+>>> import asyncio
+>>> async def main():
+...     async with creditgate.aio.Client() as client:
+...         async with client.authorize("acme/field", reservation_id="message-1", body="Your table is ready"):
+...             print("to the carrier")
+...         async for hold in client.list_reservations("acme/field"):
+...             print("still held:", hold.reservation_id)
+...         return await client.get_balance("acme")
+>>> asyncio.run(main()).balance.available
+to the carrier
+999
+"""
 
 from __future__ import annotations
 
@@ -141,6 +154,8 @@ class Client(Administration):
         account_id: str,
         *,
         reservation_id: str | None = None,
+        attempts_max: int = 1,
+        again_after_expiry: bool = False,
         ttl: timedelta | float | None = None,
         allow_partial: bool = False,
         expiry_action: ExpiryAction = ExpiryAction.RELEASE,
@@ -153,15 +168,21 @@ class Client(Administration):
         A cancellation of the block releases too, and waits at most a second for that. One of the entry may leave a hold
         that expires: nobody can tell whether it is this worker's or another's of the same id.
         """
-        answer = await self.reserve(
-            account_id,
-            reservation_id=reservation_id,
-            ttl=ttl,
-            allow_partial=allow_partial,
-            expiry_action=expiry_action,
-            timeout_s=timeout_s,
-            **usage,
+        attempt = _holds.AttemptsToSend(
+            reservation_id, attempts_max, expiry_action, again_after_expiry=again_after_expiry
         )
+        while True:
+            answer = await self.reserve(
+                account_id,
+                reservation_id=attempt.id,
+                ttl=ttl,
+                allow_partial=allow_partial,
+                expiry_action=expiry_action,
+                timeout_s=timeout_s,
+                **usage,
+            )
+            if not attempt.go_on_after(answer):
+                break
         hold = Hold(self, self._settlements, account_id, usage, answer)
         if not _holds.is_open(answer, raise_on_denial=raise_on_denial):
             yield hold
@@ -176,10 +197,7 @@ class Client(Administration):
                 await self._give_back(hold, error)
             raise
         if not hold.settled:
-            try:
-                await hold.commit(credits=hold.last_credits, timeout_s=timeout_s)
-            except CallFailed as failure:
-                raise not_committed(hold.account_id, hold.reservation_id, failure, hold.last_credits) from failure
+            await self._pay(hold, timeout_s)
 
     async def quote(
         self, account_id: str, *, timeout_s: float | None = None, **usage: Unpack[UsageFields]
@@ -232,7 +250,9 @@ class Client(Administration):
             commit_id=commit_id,
             labels=labels,
         )
-        return _responses.committed(await self._call(self._connection.authorization.Commit, request, timeout_s))
+        return _responses.committed(
+            await self._call(self._connection.authorization.Commit, request, timeout_s, is_owed=True)
+        )
 
     async def release(
         self, account_id: str, reservation_id: str, reason: str = "", *, timeout_s: float | None = None
@@ -286,7 +306,7 @@ class Client(Administration):
     ) -> list[AnswerT | CallFailed]:
         """See `creditgate.Client.batch`."""
         batch = Batch(operations, atomic=atomic)
-        method, attempts = self._connection.authorization.Batch, self._attempts(timeout_s)
+        method, attempts = self._connection.authorization.Batch, self._attempts(timeout_s, is_owed=batch.has_commits)
         while True:
             try:
                 batch.take(await self._attempt(method, batch.request(), attempts))
@@ -330,6 +350,13 @@ class Client(Administration):
         async for page in self._pages(self._connection.authorization.ListReservations, request, timeout_s):
             for message in page.reservations:
                 yield _responses.reservation(message)
+
+    async def _pay(self, hold: Hold, timeout_s: float | None) -> None:
+        """Commit what was sent. Raises NotCommitted."""
+        try:
+            await hold.commit(credits=hold.last_credits, timeout_s=timeout_s)
+        except CallFailed as failure:
+            raise not_committed(hold.account_id, hold.reservation_id, failure, hold.last_credits) from failure
 
     async def _give_back(self, hold: Hold, error: BaseException) -> None:
         """Release because of `error`, which nothing that goes wrong here may replace."""

@@ -23,6 +23,20 @@ CreditgateError
     ├── AccountClosedForGood    what a closed account refuses besides usage, which is `Denied` with `AccountClosed`
     └── BatchNotApplied         another operation of the same atomic batch was denied or failed
 ```
+
+>>> from creditgate import errors
+>>> try:
+...     with client.authorize("acme/field", reservation_id="message-1", body="Hi", recipient_count=1003):
+...         print("to the carrier")
+... except errors.Denied as denied:
+...     print(denied)
+... except errors.AlreadyCommitted:
+...     print("sent before")
+... except errors.NotCommitted as sent:
+...     print(f"sent, and to be committed later: {sent.reservation_id}")
+... except errors.Unavailable:
+...     print("not sent: to be tried again later, with the same id")
+acme/field may not send: the wallet of acme is 3 credits short
 """
 
 from __future__ import annotations
@@ -162,13 +176,19 @@ class AlreadyCommitted(AlreadySettled):
 
 
 class AlreadyReleased(AlreadySettled):
-    """The message of this id was not sent, for whoever held the credits gave them back: an attempt needs a new id."""
+    """The message of this id was not sent, for whoever held the credits gave them back: an attempt needs a new id.
+
+    `attempts_max` of `Client.authorize` makes such ids.
+    """
 
     _words = ": nothing was sent under this id, and a new attempt needs a new one"
 
 
 class AlreadyExpired(AlreadySettled):
-    """Nobody settled the hold in time: its sender died, perhaps after sending. A new attempt needs a new id."""
+    """Nobody settled the hold in time: its sender died, perhaps after sending. A new attempt needs a new id.
+
+    `again_after_expiry` of `Client.authorize` lets one follow all the same, and `attempts_max` makes its id.
+    """
 
     _words = ": nobody settled it in time, and a new attempt needs a new id"
 

@@ -1,13 +1,15 @@
 """Operations for `Client.batch`, each made by the function that bears its name.
 
-```python
-from creditgate import operations
-
-results = client.batch([operations.reserve("acme", reservation_id=id, body=text) for id, text in messages])
-```
+>>> from creditgate import answers, operations
+>>> messages = [("message-1", "Your table is ready"), ("message-2", "Your code: 7")]
+>>> held = client.batch([operations.reserve("acme/field", reservation_id=id, body=text) for id, text in messages])
+>>> to_send = [each for each in held if isinstance(each, answers.Reserved) and each.allowed]
+>>> done = client.batch([operations.commit("acme/field", each.reservation_id) for each in to_send])
+>>> [each.credits for each in done]
+[1, 1]
 
 Arguments, answers and errors are those of the client's methods of the same names. A value that no request can carry is
-refused when its operation is made.
+refused when its operation is made. `creditgate.Client.batch` tells what becomes of them.
 """
 
 from __future__ import annotations

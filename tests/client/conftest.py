@@ -26,10 +26,12 @@ from google.rpc.status_pb2 import Status
 from grpc_status.rpc_status import to_status
 
 import creditgate
-from creditgate import aio
-from creditgate._channel import HEALTH_CHECK
+from creditgate import ServingStatus, aio
+from creditgate._channel import HEALTH_CHECK, Options
 from creditgate.retries import DEFAULT_TIMEOUT_S, RetryPolicy
 from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, decision_pb2, rate_cards_pb2, reservation_pb2
+
+HEALTH_WATCH = "/grpc.health.v1.Health/Watch"
 
 Answer = Callable[[Message, grpc.ServicerContext], Message]
 Step = Message | Answer
@@ -55,17 +57,21 @@ class Received:
 class FakeServer(grpc.GenericRpcHandler):
     """Answers each method with the steps of its script, one a call; the last one stays. Without a script, it allows."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, options: Options = ()) -> None:
         self.address = address
+        self.options = options
         self.received: list[Received] = []
         self.missing: set[str] = set()
         self._script: dict[str, deque[Step]] = defaultdict(deque)
         self._arrived = threading.Condition()
+        self._serves = True
         self._server: grpc.Server | None = None
 
     def start(self) -> None:
-        self._server = grpc.server(ThreadPoolExecutor(8), handlers=[self])
-        self._server.add_insecure_port(self.address)
+        self._server = grpc.server(ThreadPoolExecutor(8), handlers=[self], options=self.options)
+        port = self._server.add_insecure_port(self.address)
+        if self.address.endswith(":0"):
+            self.address = f"{self.address.removesuffix('0')}{port}"
         self._server.start()
 
     def stop(self) -> None:
@@ -147,8 +153,27 @@ class FakeServer(grpc.GenericRpcHandler):
         self.stop()
         self.start()
 
+    def say(self, *, serves: bool) -> None:
+        """Tell all who watch whether this server serves, and do as before."""
+        with self._arrived:
+            self._serves = serves
+            self._arrived.notify_all()
+
+    def _watched(self, _: StringValue, context: grpc.ServicerContext) -> Iterator[Int32Value]:
+        context.add_callback(lambda: self.say(serves=self._serves))
+        while context.is_active():
+            told = self._serves
+            yield Int32Value(value=ServingStatus.SERVING if told else ServingStatus.NOT_SERVING)
+            with self._arrived:
+                while self._serves is told and context.is_active():
+                    self._arrived.wait()
+
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         path = handler_call_details.method
+        if path == HEALTH_WATCH:
+            return grpc.unary_stream_rpc_method_handler(
+                self._watched, StringValue.FromString, Int32Value.SerializeToString
+            )
         if path == HEALTH_CHECK:
             request_type: type[Message] = StringValue
         elif path in METHODS and METHODS[path].name not in self.missing:

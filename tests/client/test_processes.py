@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,9 +65,72 @@ sys.exit(status)
 """
 
 
-def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+MULTIPROCESSING = """
+import asyncio, inspect, multiprocessing, sys
+import creditgate
+
+async def awaited(call):
+    return await call
+
+def reserve(client, name):
+    call = client.reserve("acme", reservation_id=name, segments=1)
+    if inspect.iscoroutine(call):
+        asyncio.run(awaited(call))
+
+def work(client, child):
+    for call in range(2):
+        reserve(client, f"{child}-{call}")
+
+def main(target, kind, method, made):
+    client = (creditgate.aio.Client if kind == "aio" else creditgate.Client)(target)
+    if made == "used":
+        reserve(client, "parent-before")
+    context = multiprocessing.get_context(method)
+    children = [context.Process(target=work, args=(client, f"child-{number}")) for number in range(2)]
+    for child in children:
+        child.start()
+    reserve(client, "parent-during")
+    for child in children:
+        child.join()
+    sys.exit(any(child.exitcode for child in children))
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
+"""
+
+FORK_OF_A_FORK = """
+import os, sys
+import creditgate
+
+def forked(work):
+    child = os.fork()
+    if child == 0:
+        work()
+        sys.exit()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def reserve(name):
+    client.reserve("acme", reservation_id=name, segments=1)
+
+def worker():
+    reserve("worker")
+    if forked(lambda: reserve("grandchild")):
+        sys.exit(1)
+    reserve("worker-after")
+
+client = creditgate.Client(sys.argv[1])
+reserve("parent")
+status = forked(worker) or forked(client.close)
+reserve("parent-after")
+sys.exit(status)
+"""
+
+
+def run(program: str | Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = ["-c", program] if isinstance(program, str) else [str(program)]
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", program, *arguments],
+        # From 3.12 on Python warns of every fork that follows a call, for gRPC has threads; that it works is the point.
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", *code, *arguments],
         check=False,
         capture_output=True,
         text=True,
@@ -85,6 +150,50 @@ def test_a_client_made_before_a_fork_serves_parent_and_children(server: FakeServ
     expected = {f"child-{number}-{call}" for number in range(3) for call in range(3)}
     expected |= {"parent-during", "parent-after"} | ({"parent-before"} if made == "used" else set())
     assert reservations(server) == expected
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        ("sync", "fork", "unused"),
+        ("sync", "fork", "used"),
+        ("sync", "spawn", "unused"),
+        ("sync", "spawn", "used"),
+        ("aio", "fork", "unused"),
+        ("aio", "spawn", "used"),
+    ],
+    ids="-".join,
+)
+def test_a_client_is_passed_to_processes(
+    server: FakeServer, address: str, tmp_path: Path, choices: tuple[str, str, str]
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(MULTIPROCESSING)
+
+    completed = run(program, address, *choices)
+
+    assert completed.returncode == 0, completed.stderr
+    expected = {f"child-{number}-{call}" for number in range(2) for call in range(2)}
+    assert reservations(server) == expected | {"parent-during"} | ({"parent-before"} if "used" in choices else set())
+
+
+def test_children_fork_again_and_close_without_harm_to_their_parents(server: FakeServer, address: str) -> None:
+    completed = run(FORK_OF_A_FORK, address)
+
+    assert completed.returncode == 0, completed.stderr
+    assert reservations(server) == {"parent", "worker", "grandchild", "worker-after", "parent-after"}
+
+
+@pytest.mark.parametrize("kind", [creditgate.Client, aio.Client], ids=["sync", "aio"])
+def test_a_pickled_client_is_made_of_the_same(kind: type[creditgate.Client | aio.Client]) -> None:
+    made = kind("unix:/run/creditgate.sock", timeout_s=7, retries=creditgate.RetryPolicy(attempts_max=3))
+
+    copy = pickle.loads(pickle.dumps(made))
+
+    (make, _), (make_copy, _) = made.__reduce__(), copy.__reduce__()
+    assert type(copy) is kind
+    assert (make_copy.args, make_copy.keywords) == (make.args, make.keywords)
+    assert make.keywords == {"timeout_s": 7, "retries": creditgate.RetryPolicy(attempts_max=3)}
 
 
 def test_an_asyncio_client_made_before_a_fork_serves_parent_and_child(server: FakeServer, address: str) -> None:

@@ -29,70 +29,98 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_MALFORMED_REQUEST: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. The request's bytes are no message of the method's type, or a text in it is not UTF-8.
-    No effect. Remedy: generate the stubs from these files again, and encode text as UTF-8.
+    """INVALID_ARGUMENT. The request's bytes are no message of the method's type, or a text in it is not UTF-8. No
+    effect.
+
+    Remedy: generate the stubs from these files again, and encode text as UTF-8.
+    Again: no, the same request will fail again.
+    Metadata: `message_type`, the name of the type.
 
     Sample: {"reason": "MALFORMED_REQUEST", "metadata": {"request_id": "0192f3c1", "message_type":
     "creditgate.v1.ReserveRequest"}}
     """
     ERROR_REASON_INVALID_FIELD: _ErrorReason.ValueType  # 2
-    """INVALID_ARGUMENT, with a `google.rpc.BadRequest` that names the field and its bound. A field is missing,
-    out of its bounds, or contradicts another. No effect. Remedy: correct the request; the same one will fail
-    again.
+    """INVALID_ARGUMENT, with a `google.rpc.BadRequest` that names every wrong field and its bound, up to 16 of them. A
+    field is missing, out of its bounds, or contradicts another. No effect.
+
+    Remedy: correct the request.
+    Again: no, the same request will fail again.
+    Metadata: `field`, the first that is wrong.
 
     Sample: {"reason": "INVALID_FIELD", "metadata": {"request_id": "0192f3c1", "field": "usage.channel"}}
     """
     ERROR_REASON_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 3
-    """NOT_FOUND. No account has this id. No effect. Remedy: create it, or correct the id.
+    """NOT_FOUND. No account has this id. No effect.
 
-    Sample: {"reason": "ACCOUNT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id":
-    "acme/field"}}
+    Remedy: create it, or correct the id.
+    Again: after the remedy.
+    Metadata: `account_id` names the one that is missing, which may be a Transfer's target.
+
+    Sample: {"reason": "ACCOUNT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
     """
     ERROR_REASON_PARENT_NOT_FOUND: _ErrorReason.ValueType  # 4
-    """NOT_FOUND. The account cannot be created, because the one above it does not exist. No effect. Remedy:
-    create that one first.
+    """NOT_FOUND. The account cannot be created, because the one above it does not exist. No effect.
+
+    Remedy: create that one first.
+    Again: after the remedy.
+    Metadata: `parent_id`, the account above it.
 
     Sample: {"reason": "PARENT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
     "parent_id": "acme"}}
     """
     ERROR_REASON_RESERVATION_NOT_FOUND: _ErrorReason.ValueType  # 5
-    """NOT_FOUND. The account has no reservation of this id: it was never granted, or was settled so long ago
-    that it is forgotten. No effect.
+    """NOT_FOUND. The account has no reservation of this id: it was never granted, or was settled so long ago that it is
+    forgotten. No effect.
 
-    Sample: {"reason": "RESERVATION_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id":
-    "acme/field", "reservation_id": "msg-1"}}
-    """
-    ERROR_REASON_RATE_CARD_NOT_FOUND: _ErrorReason.ValueType  # 6
-    """NOT_FOUND. There is no rate card of this id, or no such version of it. No effect. Remedy: put the card
-    first.
+    Remedy: correct the id, or the account: both name the reservation.
+    Again: no, the same request will fail again.
 
-    Sample: {"reason": "RATE_CARD_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "rate_card_id":
-    "legacy", "version": "3"}}
-    """
-    ERROR_REASON_ACCOUNT_ALREADY_EXISTS: _ErrorReason.ValueType  # 7
-    """ALREADY_EXISTS. An account of this id exists with other settings. No effect. Remedy: read it, and update
-    it if need be.
-
-    Sample: {"reason": "ACCOUNT_ALREADY_EXISTS", "metadata": {"request_id": "0192f3c1", "account_id":
-    "acme"}}
-    """
-    ERROR_REASON_ID_REUSED: _ErrorReason.ValueType  # 8
-    """ALREADY_EXISTS. This id was used before for a request with other content. No effect. Remedy: a different
-    operation needs an id of its own; a repeated one must be sent as it was.
-
-    Sample: {"reason": "ID_REUSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    Sample: {"reason": "RESERVATION_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
     "reservation_id": "msg-1"}}
     """
+    ERROR_REASON_RATE_CARD_NOT_FOUND: _ErrorReason.ValueType  # 6
+    """NOT_FOUND. There is no rate card of this id, or no such version of it. No effect.
+
+    Remedy: put the card first, or correct its id.
+    Again: after the remedy.
+    Metadata: `rate_card_id`, and `version`, which is 0 where the newest was asked for.
+
+    Sample: {"reason": "RATE_CARD_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "rate_card_id": "legacy",
+    "version": "3"}}
+    """
+    ERROR_REASON_ACCOUNT_ALREADY_EXISTS: _ErrorReason.ValueType  # 7
+    """ALREADY_EXISTS. An account of this id exists with other settings. No effect.
+
+    Remedy: read it, and update it if need be.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "ACCOUNT_ALREADY_EXISTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme"}}
+    """
+    ERROR_REASON_ID_REUSED: _ErrorReason.ValueType  # 8
+    """ALREADY_EXISTS. This id was used before for a request with other content. No effect.
+
+    Remedy: a different operation needs an id of its own; a repeated one must be sent as it was.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "ID_REUSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1"}}
+    """
     ERROR_REASON_HOLD_ALREADY_RELEASED: _ErrorReason.ValueType  # 9
-    """FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No effect.
+    """FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No
+    effect.
+
     Remedy: what was sent all the same is taken by a Charge.
+    Again: no, the same request will fail again.
 
     Sample: {"reason": "HOLD_ALREADY_RELEASED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_HOLD_ALREADY_COMMITTED: _ErrorReason.ValueType  # 10
-    """FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with another
-    amount. No effect.
+    """FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with
+    another amount. No effect.
+
+    Remedy: none is needed where it was sent once; what was taken too much is given back by a Refund.
+    Again: no, the same request will fail again.
 
     Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
@@ -100,78 +128,116 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_HOLD_EXPIRED: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION. The hold expired, and what happened then stands: it was given back and the account's
     late-commit policy is REJECT, or it was captured and this call says otherwise, or it is to be extended. No effect.
-    Remedy: hold for longer; what was sent all the same is taken by a Charge.
 
-    Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-    "reservation_id": "msg-1"}}
+    Remedy: hold for longer, and extend in time; what was sent all the same is taken by a Charge.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1"}}
     """
     ERROR_REASON_TOO_MANY_GRANTS: _ErrorReason.ValueType  # 12
-    """FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes among
-    them, as it may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
+    """FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes
+    among them, as it may have. No effect.
 
-    Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-    "maximum": "100"}}
+    Remedy: give more credits in fewer grants, or wait until some are used up.
+    Again: after the remedy.
+    Metadata: `maximum`, where it is the number of grants; `account_id` is the one that was to receive.
+
+    Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+    "order-7", "maximum": "100"}}
     """
     ERROR_REASON_BALANCE_OVERFLOW: _ErrorReason.ValueType  # 13
-    """FAILED_PRECONDITION. A sum of the account would pass 2^53 credits, beyond which they cannot be counted
+    """FAILED_PRECONDITION. A sum of the account would pass 2^53 - 1 credits, beyond which they cannot be counted
     exactly. No effect.
 
-    Sample: {"reason": "BALANCE_OVERFLOW", "metadata": {"request_id": "0192f3c1", "account_id": "acme"}}
+    Remedy: use another account: sums of what was ever used or granted do not fall.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "BALANCE_OVERFLOW", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1"}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 14
-    """RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`. This sidecar has more calls waiting than it can answer
-    in time. No effect. Remedy: ask again after the delay, with the same id.
+    """RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`. This sidecar has more calls waiting than it can answer in time,
+    or the account changes faster than it can be decided on. No effect.
 
-    Sample: {"reason": "OVERLOADED", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: send less at once; for the operator: run more sidecars.
+    Again: yes, after the delay, with the same id.
+
+    Sample: {"reason": "OVERLOADED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1"}}
     """
     ERROR_REASON_STORE_UNREACHABLE: _ErrorReason.ValueType  # 15
-    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The store could not be reached, and the operation was not
-    sent. No effect. Remedy: ask again, with the same id.
+    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The store could not be reached, or is loading or busy, and the
+    operation was not carried out. No effect.
 
-    Sample: {"reason": "STORE_UNREACHABLE", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: for the operator, where it lasts: look after the store; the sidecar's health follows it.
+    Again: yes, after the delay, with the same id.
+
+    Sample: {"reason": "STORE_UNREACHABLE", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1"}}
     """
     ERROR_REASON_OUTCOME_UNKNOWN: _ErrorReason.ValueType  # 16
-    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The operation was sent to the store, but its answer was lost:
-    it may have taken effect, or not. Remedy: ask again with the same id, which the metadata carries; the
-    answer will be the true one.
+    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The operation was sent to the store, but its answer was lost: it may
+    have taken effect, or not.
+
+    Remedy: ask again with the same id, which the metadata carries.
+    Again: yes, with the same id, to learn which.
 
     Sample: {"reason": "OUTCOME_UNKNOWN", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_STORE_READ_ONLY: _ErrorReason.ValueType  # 17
-    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The store is a replica or refuses writes. No effect. Remedy
-    for the operator: point the sidecar at the primary, or mend the store's disk.
+    """UNAVAILABLE, with a `google.rpc.RetryInfo`. The store is a replica or refuses writes. No effect.
 
-    Sample: {"reason": "STORE_READ_ONLY", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: for the operator: point the sidecar at the primary, or mend the store's disk.
+    Again: yes, after the delay, with the same id.
+
+    Sample: {"reason": "STORE_READ_ONLY", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1"}}
     """
     ERROR_REASON_STORE_FULL: _ErrorReason.ValueType  # 18
     """RESOURCE_EXHAUSTED. The store's memory is full; holds can still be committed and released. No effect.
-    Remedy for the operator: give the store more memory.
 
-    Sample: {"reason": "STORE_FULL", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: for the operator: give the store more memory.
+    Again: after the remedy.
+
+    Sample: {"reason": "STORE_FULL", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1"}}
     """
     ERROR_REASON_STORE_MISCONFIGURED: _ErrorReason.ValueType  # 19
-    """UNAVAILABLE. The store refuses the sidecar: a wrong password, a missing right, a version or a setting
-    that cannot serve. No effect. Remedy for the operator: the sidecar's log says what to change.
+    """UNAVAILABLE. The store refuses the sidecar: a wrong password, a missing right, a version or a setting that cannot
+    serve. No effect.
 
-    Sample: {"reason": "STORE_MISCONFIGURED", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: for the operator: the sidecar's log says what to change.
+    Again: after the remedy.
+
+    Sample: {"reason": "STORE_MISCONFIGURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "reservation_id": "msg-1"}}
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 20
-    """DEADLINE_EXCEEDED. The call's deadline passed before there was an answer; it may have taken effect, or
-    not. Remedy: ask again with the same id, which the metadata carries; the answer will be the true one.
+    """DEADLINE_EXCEEDED. The call's deadline passed before there was an answer; it may have taken effect, or not.
+
+    Remedy: ask again with the same id, which the metadata carries, and give the call more time.
+    Again: yes, with the same id, to learn which.
 
     Sample: {"reason": "DEADLINE_EXCEEDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 21
-    """INTERNAL. A defect of the server. It may have taken effect, or not. Remedy: report it with the request
-    id, under which the server's log has the cause; asking again with the same id is safe.
+    """INTERNAL. A defect of the server, or a damaged record in its store. It may have taken effect, or not.
 
-    Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1"}}
+    Remedy: report it with the request id, under which the server's log has the cause; for the operator: `creditgate
+    verify` finds damaged records.
+    Again: yes, with the same id, to learn which.
+
+    Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+    "msg-1"}}
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 22
-    """UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect. Remedy: ask
-    again with the same id; another server, or the next one here, will answer.
+    """UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect.
+
+    Remedy: none is needed: another server, or the next one here, will answer.
+    Again: yes, after the delay, with the same id.
 
     Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
     """
@@ -179,39 +245,57 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND. The account has no charge of this id: it was never made, was denied, or is more than 48 hours old. No
     effect.
 
-    Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
-    "sm-1"}}
+    Remedy: correct the id, or the account: both name the charge.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "refund_id":
+    "rf-1", "charge_id": "sm-1"}}
     """
     ERROR_REASON_HOLD_STILL_OPEN: _ErrorReason.ValueType  # 24
-    """FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect. Remedy: commit
-    what was used or release it.
+    """FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect.
 
-    Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
-    "msg-1", "refund_id": "rf-1"}}
+    Remedy: commit what was used or release it.
+    Again: after the remedy.
+
+    Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "refund_id":
+    "rf-1", "reservation_id": "msg-1"}}
     """
     ERROR_REASON_REFUND_EXCEEDS_CAPTURED: _ErrorReason.ValueType  # 25
-    """FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect. Remedy: ask for
-    less, or leave `credits` out to refund all that is left.
+    """FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect.
+
+    Remedy: ask for less, or leave `credits` out to refund all that is left.
+    Again: no, the same request will fail again.
+    Metadata: `refundable`, the credits that are left.
 
     Sample: {"reason": "REFUND_EXCEEDS_CAPTURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "refund_id": "rf-1", "reservation_id": "msg-1", "refundable": "3"}}
     """
     ERROR_REASON_OVERAGE_REJECTED: _ErrorReason.ValueType  # 26
-    """FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect: the
-    hold stays as it is. Remedy: commit at most what is held.
+    """FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect:
+    the hold stays as it is.
+
+    Remedy: commit at most what is held, and take the rest by a Charge.
+    Again: no, the same request will fail again.
+    Metadata: `held`, the credits that the reservation holds.
 
     Sample: {"reason": "OVERAGE_REJECTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1", "held": "10"}}
     """
     ERROR_REASON_ID_TOO_OLD: _ErrorReason.ValueType  # 27
     """FAILED_PRECONDITION. The charge's `event_time` lies further back than charges are remembered, and its id is not
-    known: it may have been charged before. No effect. Remedy: find out, and if it was not, charge it without
-    `event_time`.
+    known: it may have been charged before. No effect.
 
-    Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id": "sm-1"}}
+    Remedy: find out, and if it was not, charge it without `event_time`.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
+    "sm-1"}}
     """
     ERROR_REASON_GRANT_NOT_FOUND: _ErrorReason.ValueType  # 28
     """NOT_FOUND. The account has no grant of this id. No effect.
+
+    Remedy: correct the id, or the account: ListGrants names them.
+    Again: no, the same request will fail again.
 
     Sample: {"reason": "GRANT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
     "order-7"}}
@@ -219,116 +303,171 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_GRANT_ALREADY_REVOKED: _ErrorReason.ValueType  # 29
     """FAILED_PRECONDITION. The grant was revoked before, with another `claw_back`. No effect.
 
-    Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
-    "order-7"}}
+    Remedy: none: what was done then stands.
+    Again: no, the same request will fail again.
+
+    Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+    "grant_id": "order-7"}}
     """
     ERROR_REASON_INSUFFICIENT_CREDITS: _ErrorReason.ValueType  # 30
-    """FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. Remedy: transfer
-    less, or grant credits first. (An authorization without credits is not an error but a denial.)
+    """FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. (An
+    authorization without credits is not an error but a denial.)
+
+    Remedy: transfer less, or grant credits first.
+    Again: after the remedy.
+    Metadata: `available`, the credits that could be transferred, less than 0 where there is debt; and `shortfall`,
+    those that are missing.
 
     Sample: {"reason": "INSUFFICIENT_CREDITS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-    "transfer_id": "tr-1", "available": "75"}}
+    "transfer_id": "tr-1", "available": "75", "shortfall": "25"}}
     """
     ERROR_REASON_ACCOUNT_CLOSED: _ErrorReason.ValueType  # 31
-    """FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage of
-    a closed account is not an error but a denial.
+    """FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage
+    of a closed account is not an error but a denial.
 
-    Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+    Remedy: use another account: an id is never opened again.
+    Again: no, the same request will fail again.
+    Metadata: `account_id` names the one that is closed.
+
+    Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
+    "grant_id": "order-7"}}
     """
     ERROR_REASON_ACCOUNT_NOT_EMPTY: _ErrorReason.ValueType  # 32
     """FAILED_PRECONDITION. The account cannot be closed: it has open reservations, or accounts below it that are not
-    closed. No effect. Remedy: settle those and close these first.
+    closed. No effect.
+
+    Remedy: settle those and close these first.
+    Again: after the remedy.
+    Metadata: `children` and `open_reservations`, how many there are.
 
     Sample: {"reason": "ACCOUNT_NOT_EMPTY", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "children":
     "2", "open_reservations": "1"}}
     """
     ERROR_REASON_ACCOUNT_NOT_SELF_FUNDED: _ErrorReason.ValueType  # 33
     """FAILED_PRECONDITION. A transfer goes between wallets that pay, and this account's funding is PARENT. No effect.
-    Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
 
-    Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+    Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
+    Again: after the remedy.
+    Metadata: `account_id` names the one that does not pay.
+
+    Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
+    "transfer_id": "tr-1"}}
     """
     ERROR_REASON_BATCH_NOT_APPLIED: _ErrorReason.ValueType  # 34
     """ABORTED. Another operation of the same atomic batch was denied or failed, so this one was not done. No effect.
+
     Remedy: mend that one, and send the batch again with the same ids.
+    Again: after the remedy.
 
     Sample: {"reason": "BATCH_NOT_APPLIED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
     "reservation_id": "msg-1"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call failed. Every error carries a `google.rpc.ErrorInfo` with domain `creditgate`, with one of these
-    as its reason, less the prefix `ERROR_REASON_`, and with metadata that always has `request_id`. A denial is
-    not an error.
+    """Why a call failed. Every error carries a `google.rpc.ErrorInfo` with domain `creditgate`, with one of these as its
+    reason, less the prefix `ERROR_REASON_`, and with metadata: always `request_id`, which the trailing metadata has as
+    `x-request-id` too, and the ids that the request named, such as `account_id` and `reservation_id`, where it could be
+    read; what a reason adds to them stands at it. A denial is not an error.
+
+    To ask again with the same id is safe whatever the reason, for as long as ids are remembered: nothing is taken twice.
+    Each reason says whether it helps. Of several that hold for a request, docs/errors.md says which is told.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_MALFORMED_REQUEST: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. The request's bytes are no message of the method's type, or a text in it is not UTF-8.
-No effect. Remedy: generate the stubs from these files again, and encode text as UTF-8.
+"""INVALID_ARGUMENT. The request's bytes are no message of the method's type, or a text in it is not UTF-8. No
+effect.
+
+Remedy: generate the stubs from these files again, and encode text as UTF-8.
+Again: no, the same request will fail again.
+Metadata: `message_type`, the name of the type.
 
 Sample: {"reason": "MALFORMED_REQUEST", "metadata": {"request_id": "0192f3c1", "message_type":
 "creditgate.v1.ReserveRequest"}}
 """
 ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 2
-"""INVALID_ARGUMENT, with a `google.rpc.BadRequest` that names the field and its bound. A field is missing,
-out of its bounds, or contradicts another. No effect. Remedy: correct the request; the same one will fail
-again.
+"""INVALID_ARGUMENT, with a `google.rpc.BadRequest` that names every wrong field and its bound, up to 16 of them. A
+field is missing, out of its bounds, or contradicts another. No effect.
+
+Remedy: correct the request.
+Again: no, the same request will fail again.
+Metadata: `field`, the first that is wrong.
 
 Sample: {"reason": "INVALID_FIELD", "metadata": {"request_id": "0192f3c1", "field": "usage.channel"}}
 """
 ERROR_REASON_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 3
-"""NOT_FOUND. No account has this id. No effect. Remedy: create it, or correct the id.
+"""NOT_FOUND. No account has this id. No effect.
 
-Sample: {"reason": "ACCOUNT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id":
-"acme/field"}}
+Remedy: create it, or correct the id.
+Again: after the remedy.
+Metadata: `account_id` names the one that is missing, which may be a Transfer's target.
+
+Sample: {"reason": "ACCOUNT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
 """
 ERROR_REASON_PARENT_NOT_FOUND: ErrorReason.ValueType  # 4
-"""NOT_FOUND. The account cannot be created, because the one above it does not exist. No effect. Remedy:
-create that one first.
+"""NOT_FOUND. The account cannot be created, because the one above it does not exist. No effect.
+
+Remedy: create that one first.
+Again: after the remedy.
+Metadata: `parent_id`, the account above it.
 
 Sample: {"reason": "PARENT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
 "parent_id": "acme"}}
 """
 ERROR_REASON_RESERVATION_NOT_FOUND: ErrorReason.ValueType  # 5
-"""NOT_FOUND. The account has no reservation of this id: it was never granted, or was settled so long ago
-that it is forgotten. No effect.
+"""NOT_FOUND. The account has no reservation of this id: it was never granted, or was settled so long ago that it is
+forgotten. No effect.
 
-Sample: {"reason": "RESERVATION_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id":
-"acme/field", "reservation_id": "msg-1"}}
-"""
-ERROR_REASON_RATE_CARD_NOT_FOUND: ErrorReason.ValueType  # 6
-"""NOT_FOUND. There is no rate card of this id, or no such version of it. No effect. Remedy: put the card
-first.
+Remedy: correct the id, or the account: both name the reservation.
+Again: no, the same request will fail again.
 
-Sample: {"reason": "RATE_CARD_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "rate_card_id":
-"legacy", "version": "3"}}
-"""
-ERROR_REASON_ACCOUNT_ALREADY_EXISTS: ErrorReason.ValueType  # 7
-"""ALREADY_EXISTS. An account of this id exists with other settings. No effect. Remedy: read it, and update
-it if need be.
-
-Sample: {"reason": "ACCOUNT_ALREADY_EXISTS", "metadata": {"request_id": "0192f3c1", "account_id":
-"acme"}}
-"""
-ERROR_REASON_ID_REUSED: ErrorReason.ValueType  # 8
-"""ALREADY_EXISTS. This id was used before for a request with other content. No effect. Remedy: a different
-operation needs an id of its own; a repeated one must be sent as it was.
-
-Sample: {"reason": "ID_REUSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+Sample: {"reason": "RESERVATION_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
 "reservation_id": "msg-1"}}
 """
+ERROR_REASON_RATE_CARD_NOT_FOUND: ErrorReason.ValueType  # 6
+"""NOT_FOUND. There is no rate card of this id, or no such version of it. No effect.
+
+Remedy: put the card first, or correct its id.
+Again: after the remedy.
+Metadata: `rate_card_id`, and `version`, which is 0 where the newest was asked for.
+
+Sample: {"reason": "RATE_CARD_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "rate_card_id": "legacy",
+"version": "3"}}
+"""
+ERROR_REASON_ACCOUNT_ALREADY_EXISTS: ErrorReason.ValueType  # 7
+"""ALREADY_EXISTS. An account of this id exists with other settings. No effect.
+
+Remedy: read it, and update it if need be.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "ACCOUNT_ALREADY_EXISTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme"}}
+"""
+ERROR_REASON_ID_REUSED: ErrorReason.ValueType  # 8
+"""ALREADY_EXISTS. This id was used before for a request with other content. No effect.
+
+Remedy: a different operation needs an id of its own; a repeated one must be sent as it was.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "ID_REUSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1"}}
+"""
 ERROR_REASON_HOLD_ALREADY_RELEASED: ErrorReason.ValueType  # 9
-"""FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No effect.
+"""FAILED_PRECONDITION. The hold was given back by its caller, so it can be neither committed nor extended. No
+effect.
+
 Remedy: what was sent all the same is taken by a Charge.
+Again: no, the same request will fail again.
 
 Sample: {"reason": "HOLD_ALREADY_RELEASED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_HOLD_ALREADY_COMMITTED: ErrorReason.ValueType  # 10
-"""FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with another
-amount. No effect.
+"""FAILED_PRECONDITION. The hold was committed, so it can neither be released nor extended, nor committed with
+another amount. No effect.
+
+Remedy: none is needed where it was sent once; what was taken too much is given back by a Refund.
+Again: no, the same request will fail again.
 
 Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
@@ -336,78 +475,116 @@ Sample: {"reason": "HOLD_ALREADY_COMMITTED", "metadata": {"request_id": "0192f3c
 ERROR_REASON_HOLD_EXPIRED: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION. The hold expired, and what happened then stands: it was given back and the account's
 late-commit policy is REJECT, or it was captured and this call says otherwise, or it is to be extended. No effect.
-Remedy: hold for longer; what was sent all the same is taken by a Charge.
 
-Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-"reservation_id": "msg-1"}}
+Remedy: hold for longer, and extend in time; what was sent all the same is taken by a Charge.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "HOLD_EXPIRED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1"}}
 """
 ERROR_REASON_TOO_MANY_GRANTS: ErrorReason.ValueType  # 12
-"""FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes among
-them, as it may have. No effect. Remedy: give more credits in fewer grants, or wait until some are used up.
+"""FAILED_PRECONDITION. The account that is to receive credits has as many grants in use, or as many distinct scopes
+among them, as it may have. No effect.
 
-Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-"maximum": "100"}}
+Remedy: give more credits in fewer grants, or wait until some are used up.
+Again: after the remedy.
+Metadata: `maximum`, where it is the number of grants; `account_id` is the one that was to receive.
+
+Sample: {"reason": "TOO_MANY_GRANTS", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
+"order-7", "maximum": "100"}}
 """
 ERROR_REASON_BALANCE_OVERFLOW: ErrorReason.ValueType  # 13
-"""FAILED_PRECONDITION. A sum of the account would pass 2^53 credits, beyond which they cannot be counted
+"""FAILED_PRECONDITION. A sum of the account would pass 2^53 - 1 credits, beyond which they cannot be counted
 exactly. No effect.
 
-Sample: {"reason": "BALANCE_OVERFLOW", "metadata": {"request_id": "0192f3c1", "account_id": "acme"}}
+Remedy: use another account: sums of what was ever used or granted do not fall.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "BALANCE_OVERFLOW", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1"}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 14
-"""RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`. This sidecar has more calls waiting than it can answer
-in time. No effect. Remedy: ask again after the delay, with the same id.
+"""RESOURCE_EXHAUSTED, with a `google.rpc.RetryInfo`. This sidecar has more calls waiting than it can answer in time,
+or the account changes faster than it can be decided on. No effect.
 
-Sample: {"reason": "OVERLOADED", "metadata": {"request_id": "0192f3c1"}}
+Remedy: send less at once; for the operator: run more sidecars.
+Again: yes, after the delay, with the same id.
+
+Sample: {"reason": "OVERLOADED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1"}}
 """
 ERROR_REASON_STORE_UNREACHABLE: ErrorReason.ValueType  # 15
-"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The store could not be reached, and the operation was not
-sent. No effect. Remedy: ask again, with the same id.
+"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The store could not be reached, or is loading or busy, and the
+operation was not carried out. No effect.
 
-Sample: {"reason": "STORE_UNREACHABLE", "metadata": {"request_id": "0192f3c1"}}
+Remedy: for the operator, where it lasts: look after the store; the sidecar's health follows it.
+Again: yes, after the delay, with the same id.
+
+Sample: {"reason": "STORE_UNREACHABLE", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1"}}
 """
 ERROR_REASON_OUTCOME_UNKNOWN: ErrorReason.ValueType  # 16
-"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The operation was sent to the store, but its answer was lost:
-it may have taken effect, or not. Remedy: ask again with the same id, which the metadata carries; the
-answer will be the true one.
+"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The operation was sent to the store, but its answer was lost: it may
+have taken effect, or not.
+
+Remedy: ask again with the same id, which the metadata carries.
+Again: yes, with the same id, to learn which.
 
 Sample: {"reason": "OUTCOME_UNKNOWN", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_STORE_READ_ONLY: ErrorReason.ValueType  # 17
-"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The store is a replica or refuses writes. No effect. Remedy
-for the operator: point the sidecar at the primary, or mend the store's disk.
+"""UNAVAILABLE, with a `google.rpc.RetryInfo`. The store is a replica or refuses writes. No effect.
 
-Sample: {"reason": "STORE_READ_ONLY", "metadata": {"request_id": "0192f3c1"}}
+Remedy: for the operator: point the sidecar at the primary, or mend the store's disk.
+Again: yes, after the delay, with the same id.
+
+Sample: {"reason": "STORE_READ_ONLY", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1"}}
 """
 ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 18
 """RESOURCE_EXHAUSTED. The store's memory is full; holds can still be committed and released. No effect.
-Remedy for the operator: give the store more memory.
 
-Sample: {"reason": "STORE_FULL", "metadata": {"request_id": "0192f3c1"}}
+Remedy: for the operator: give the store more memory.
+Again: after the remedy.
+
+Sample: {"reason": "STORE_FULL", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1"}}
 """
 ERROR_REASON_STORE_MISCONFIGURED: ErrorReason.ValueType  # 19
-"""UNAVAILABLE. The store refuses the sidecar: a wrong password, a missing right, a version or a setting
-that cannot serve. No effect. Remedy for the operator: the sidecar's log says what to change.
+"""UNAVAILABLE. The store refuses the sidecar: a wrong password, a missing right, a version or a setting that cannot
+serve. No effect.
 
-Sample: {"reason": "STORE_MISCONFIGURED", "metadata": {"request_id": "0192f3c1"}}
+Remedy: for the operator: the sidecar's log says what to change.
+Again: after the remedy.
+
+Sample: {"reason": "STORE_MISCONFIGURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"reservation_id": "msg-1"}}
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 20
-"""DEADLINE_EXCEEDED. The call's deadline passed before there was an answer; it may have taken effect, or
-not. Remedy: ask again with the same id, which the metadata carries; the answer will be the true one.
+"""DEADLINE_EXCEEDED. The call's deadline passed before there was an answer; it may have taken effect, or not.
+
+Remedy: ask again with the same id, which the metadata carries, and give the call more time.
+Again: yes, with the same id, to learn which.
 
 Sample: {"reason": "DEADLINE_EXCEEDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 21
-"""INTERNAL. A defect of the server. It may have taken effect, or not. Remedy: report it with the request
-id, under which the server's log has the cause; asking again with the same id is safe.
+"""INTERNAL. A defect of the server, or a damaged record in its store. It may have taken effect, or not.
 
-Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1"}}
+Remedy: report it with the request id, under which the server's log has the cause; for the operator: `creditgate
+verify` finds damaged records.
+Again: yes, with the same id, to learn which.
+
+Sample: {"reason": "INTERNAL", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
+"msg-1"}}
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 22
-"""UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect. Remedy: ask
-again with the same id; another server, or the next one here, will answer.
+"""UNAVAILABLE, with a `google.rpc.RetryInfo`. This server is shutting down and takes no more calls. No effect.
+
+Remedy: none is needed: another server, or the next one here, will answer.
+Again: yes, after the delay, with the same id.
 
 Sample: {"reason": "SHUTTING_DOWN", "metadata": {"request_id": "0192f3c1"}}
 """
@@ -415,39 +592,57 @@ ERROR_REASON_CHARGE_NOT_FOUND: ErrorReason.ValueType  # 23
 """NOT_FOUND. The account has no charge of this id: it was never made, was denied, or is more than 48 hours old. No
 effect.
 
-Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
-"sm-1"}}
+Remedy: correct the id, or the account: both name the charge.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "CHARGE_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "refund_id":
+"rf-1", "charge_id": "sm-1"}}
 """
 ERROR_REASON_HOLD_STILL_OPEN: ErrorReason.ValueType  # 24
-"""FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect. Remedy: commit
-what was used or release it.
+"""FAILED_PRECONDITION. The reservation is not settled yet, so nothing of it can be refunded. No effect.
 
-Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "reservation_id":
-"msg-1", "refund_id": "rf-1"}}
+Remedy: commit what was used or release it.
+Again: after the remedy.
+
+Sample: {"reason": "HOLD_STILL_OPEN", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "refund_id":
+"rf-1", "reservation_id": "msg-1"}}
 """
 ERROR_REASON_REFUND_EXCEEDS_CAPTURED: ErrorReason.ValueType  # 25
-"""FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect. Remedy: ask for
-less, or leave `credits` out to refund all that is left.
+"""FAILED_PRECONDITION. The refund asks for more than was captured and not refunded before. No effect.
+
+Remedy: ask for less, or leave `credits` out to refund all that is left.
+Again: no, the same request will fail again.
+Metadata: `refundable`, the credits that are left.
 
 Sample: {"reason": "REFUND_EXCEEDS_CAPTURED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "refund_id": "rf-1", "reservation_id": "msg-1", "refundable": "3"}}
 """
 ERROR_REASON_OVERAGE_REJECTED: ErrorReason.ValueType  # 26
-"""FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect: the
-hold stays as it is. Remedy: commit at most what is held.
+"""FAILED_PRECONDITION. The commit is of more than is held, and the account's overage policy is REJECT. No effect:
+the hold stays as it is.
+
+Remedy: commit at most what is held, and take the rest by a Charge.
+Again: no, the same request will fail again.
+Metadata: `held`, the credits that the reservation holds.
 
 Sample: {"reason": "OVERAGE_REJECTED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1", "held": "10"}}
 """
 ERROR_REASON_ID_TOO_OLD: ErrorReason.ValueType  # 27
 """FAILED_PRECONDITION. The charge's `event_time` lies further back than charges are remembered, and its id is not
-known: it may have been charged before. No effect. Remedy: find out, and if it was not, charge it without
-`event_time`.
+known: it may have been charged before. No effect.
 
-Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id": "sm-1"}}
+Remedy: find out, and if it was not, charge it without `event_time`.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "ID_TOO_OLD", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "charge_id":
+"sm-1"}}
 """
 ERROR_REASON_GRANT_NOT_FOUND: ErrorReason.ValueType  # 28
 """NOT_FOUND. The account has no grant of this id. No effect.
+
+Remedy: correct the id, or the account: ListGrants names them.
+Again: no, the same request will fail again.
 
 Sample: {"reason": "GRANT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
 "order-7"}}
@@ -455,38 +650,61 @@ Sample: {"reason": "GRANT_NOT_FOUND", "metadata": {"request_id": "0192f3c1", "ac
 ERROR_REASON_GRANT_ALREADY_REVOKED: ErrorReason.ValueType  # 29
 """FAILED_PRECONDITION. The grant was revoked before, with another `claw_back`. No effect.
 
-Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "grant_id":
-"order-7"}}
+Remedy: none: what was done then stands.
+Again: no, the same request will fail again.
+
+Sample: {"reason": "GRANT_ALREADY_REVOKED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
+"grant_id": "order-7"}}
 """
 ERROR_REASON_INSUFFICIENT_CREDITS: ErrorReason.ValueType  # 30
-"""FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. Remedy: transfer
-less, or grant credits first. (An authorization without credits is not an error but a denial.)
+"""FAILED_PRECONDITION. The account has fewer credits available than are to be transferred. No effect. (An
+authorization without credits is not an error but a denial.)
+
+Remedy: transfer less, or grant credits first.
+Again: after the remedy.
+Metadata: `available`, the credits that could be transferred, less than 0 where there is debt; and `shortfall`,
+those that are missing.
 
 Sample: {"reason": "INSUFFICIENT_CREDITS", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
-"transfer_id": "tr-1", "available": "75"}}
+"transfer_id": "tr-1", "available": "75", "shortfall": "25"}}
 """
 ERROR_REASON_ACCOUNT_CLOSED: ErrorReason.ValueType  # 31
-"""FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage of
-a closed account is not an error but a denial.
+"""FAILED_PRECONDITION. The account, or for a new account it or one above it, was closed, for good. No effect. Usage
+of a closed account is not an error but a denial.
 
-Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+Remedy: use another account: an id is never opened again.
+Again: no, the same request will fail again.
+Metadata: `account_id` names the one that is closed.
+
+Sample: {"reason": "ACCOUNT_CLOSED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
+"grant_id": "order-7"}}
 """
 ERROR_REASON_ACCOUNT_NOT_EMPTY: ErrorReason.ValueType  # 32
 """FAILED_PRECONDITION. The account cannot be closed: it has open reservations, or accounts below it that are not
-closed. No effect. Remedy: settle those and close these first.
+closed. No effect.
+
+Remedy: settle those and close these first.
+Again: after the remedy.
+Metadata: `children` and `open_reservations`, how many there are.
 
 Sample: {"reason": "ACCOUNT_NOT_EMPTY", "metadata": {"request_id": "0192f3c1", "account_id": "acme", "children":
 "2", "open_reservations": "1"}}
 """
 ERROR_REASON_ACCOUNT_NOT_SELF_FUNDED: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. A transfer goes between wallets that pay, and this account's funding is PARENT. No effect.
-Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
 
-Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field"}}
+Remedy: transfer from or to the account that pays for it, or set its funding to OWN.
+Again: after the remedy.
+Metadata: `account_id` names the one that does not pay.
+
+Sample: {"reason": "ACCOUNT_NOT_SELF_FUNDED", "metadata": {"request_id": "0192f3c1", "account_id": "acme/field",
+"transfer_id": "tr-1"}}
 """
 ERROR_REASON_BATCH_NOT_APPLIED: ErrorReason.ValueType  # 34
 """ABORTED. Another operation of the same atomic batch was denied or failed, so this one was not done. No effect.
+
 Remedy: mend that one, and send the batch again with the same ids.
+Again: after the remedy.
 
 Sample: {"reason": "BATCH_NOT_APPLIED", "metadata": {"request_id": "0192f3c1", "account_id": "acme",
 "reservation_id": "msg-1"}}
