@@ -18,11 +18,13 @@ from creditgate_server.engine.engine import Engine
 from creditgate_server.jobs.sweeper import Sweeper
 from creditgate_server.listen import ListenFailed
 from creditgate_server.logs import configure_logs
-from creditgate_server.metrics import Metrics, serving_metrics
+from creditgate_server.metrics import Metrics
+from creditgate_server.monitoring import Pages, serving_monitoring
 from creditgate_server.process import collect_garbage_seldom, new_runner
+from creditgate_server.readiness import Readiness
 from creditgate_server.rpc.calls import Calls
-from creditgate_server.rpc.server import serving_calls
-from creditgate_server.settings import Settings, shown
+from creditgate_server.rpc.server import Listening, serving_calls
+from creditgate_server.settings import LISTEN, Settings, shown
 from creditgate_server.store.checks import check_store
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.durability import Durability
@@ -63,11 +65,16 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
     Raises ListenFailed and StoreError, which say what to do; then nothing is left running.
     """
     async with AsyncExitStack() as stack:
+        metrics, readiness = Metrics(), Readiness()
+        # First, and so closed last: who looks after a server wants to see it start and drain.
+        metrics_address = None
+        if settings.metrics_listen is not None:
+            pages = Pages(metrics, readiness, asyncio.get_running_loop())
+            metrics_address = stack.enter_context(serving_monitoring(pages, settings.metrics_listen))
         connections = await _connect(settings, stack)
         report = await check_store(connections, settings.durability, is_embedded=settings.redis_url is None)
         ledger = Ledger(connections, _ledger_settings(settings))
         await ledger.prepare()
-        metrics = Metrics()
         engine = Engine(
             ledger,
             CollectorSettings(
@@ -78,18 +85,12 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         await stack.enter_async_context(engine)
         await stack.enter_async_context(Sweeper(ledger, metrics, settings.sweep_interval_ms / 1000))
         calls = Calls(metrics)
-        metrics.watch("calls_under_way", "Calls that have begun and not ended.", lambda: calls.under_way)
-        metrics.watch("queue_operations", "Operations not sent to the store yet.", lambda: engine.waiting)
-        metrics.watch("store_up", "Whether the store answers: 1 or 0.", lambda: engine.available)
-        metrics.watch(
-            "store_clock_disagreement_seconds",
-            "How far the store's clock is ahead (or behind, negative) of what this server expects, beyond tolerance.",
-            lambda: ledger.clock.disagreement_ms / 1000,
-        )
-        address = await stack.enter_async_context(serving_calls(engine, calls, settings.listen, settings.drain_s))
-        metrics_address = None
-        if settings.metrics_listen is not None:
-            metrics_address = stack.enter_context(serving_metrics(metrics, settings.metrics_listen))
+        metrics.watch("calls_under_way", lambda: calls.under_way)
+        metrics.watch("queue_operations", lambda: engine.waiting)
+        metrics.watch("store_up", lambda: engine.available)
+        metrics.watch("store_clock_disagreement_seconds", lambda: ledger.clock.disagreement_ms / 1000)
+        listening = Listening(settings.listen, settings.socket_mode, settings.drain_s)
+        address = await stack.enter_async_context(serving_calls(engine, calls, readiness, listening))
         yield Server(address, metrics_address, connections.name, report, engine)
 
 
@@ -157,12 +158,13 @@ def _greeting(settings: Settings, server: Server) -> str:
         if settings.durability is Durability.FSYNC
         else "DURABILITY MEMORY: a crash may lose decisions that were answered"
     )
+    first = "" if server.address == LISTEN else f"export CREDITGATE_TARGET={server.address}; "
     metrics = f"http://{server.metrics_address}/metrics" if server.metrics_address else "off"
     return (
         f"Creditgate {__version__} serves on {server.address}\n"
         f"  store    {kind} ({server.store.product} {server.store.version}); {durability}\n"
         f"  metrics  {metrics}\n"
-        f"  try      creditgate accounts create acme && creditgate grant acme 1000\n"
+        f"  try      {first}creditgate accounts create acme && creditgate grant acme 1000\n"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +35,7 @@ class TcpAddress:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """A socket in the file system; who may connect is up to the rights of its directory."""
+    """A socket in the file system; who may connect is up to its mode, and to the rights of its directory."""
 
     path: str
 
@@ -49,6 +50,22 @@ class UnixAddress:
 
 
 ListenAddress = TcpAddress | UnixAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SocketMode:
+    """The permissions of a socket in the file system: to connect takes the right to write."""
+
+    bits: int
+
+    @property
+    def mask(self) -> int:
+        """What a process must mask (umask(2)) to make a socket of this mode."""
+        return 0o777 & ~self.bits
+
+    def __str__(self) -> str:
+        """Give the form that chmod(1) reads."""
+        return f"{self.bits:04o}"
 
 
 def parse_tcp_address(text: str) -> TcpAddress:
@@ -71,6 +88,13 @@ def parse_listen_address(text: str) -> ListenAddress:
     if not path:
         raise ValueError("name the socket, such as unix:/run/creditgate/creditgate.sock")
     return UnixAddress(path)
+
+
+def parse_socket_mode(text: str) -> SocketMode:
+    """Read octal permissions that let the server's own user connect. Raises ValueError, which says what is expected."""
+    if not re.fullmatch("0?[67][0-7]{2}", text):
+        raise ValueError("write octal permissions in three digits, of which the first is 6 or 7, such as 0660")
+    return SocketMode(int(text, 8))
 
 
 class ListenFailed(Exception):

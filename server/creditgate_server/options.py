@@ -9,7 +9,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from creditgate_server.listen import ListenAddress, TcpAddress, parse_listen_address, parse_tcp_address
+from creditgate_server.listen import (
+    ListenAddress,
+    SocketMode,
+    TcpAddress,
+    parse_listen_address,
+    parse_socket_mode,
+    parse_tcp_address,
+)
 from creditgate_server.store.durability import Durability
 
 ENVIRONMENT_PREFIX: Final = "CREDITGATE_"
@@ -75,6 +82,12 @@ def _metrics_address(value: object) -> TcpAddress | None:
     return None if text == "off" else parse_tcp_address(text)
 
 
+def _socket_mode(value: object) -> SocketMode:
+    if not isinstance(value, str):
+        raise ValueError('write octal permissions in quotes, such as "0660"')  # noqa: TRY004 (as all that read values)
+    return parse_socket_mode(value)
+
+
 def _path(value: object) -> Path:
     return Path(_text(value)).expanduser()
 
@@ -110,7 +123,8 @@ def _whole_number(minimum: int, maximum: int) -> Callable[[object], int]:
 
 OPTIONS: Final = (
     Option("listen", "where to serve: host:port or unix:path", _listen_address),
-    Option("metrics_listen", "where to serve metrics: host:port, or off", _metrics_address),
+    Option("socket_mode", "who may connect to a unix socket: octal permissions", _socket_mode),
+    Option("metrics_listen", "where to serve metrics and readiness over HTTP: host:port, or off", _metrics_address),
     Option(
         "insecure",
         "serve other machines too, unencrypted and to anybody: whoever reaches the port can spend credits",

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, cast
 
-from creditgate_server.listen import ListenAddress, TcpAddress
+from creditgate_server.listen import ListenAddress, SocketMode, TcpAddress
 from creditgate_server.options import DAY_S, ENVIRONMENT_PREFIX, OPTIONS, LogFormat, LogLevel
 from creditgate_server.store.address import safe_url
 from creditgate_server.store.durability import Durability
@@ -25,6 +25,9 @@ FILE_NAME: Final = "creditgate.toml"
 
 LISTEN: Final = TcpAddress("127.0.0.1", 50051)
 METRICS_LISTEN: Final = TcpAddress("127.0.0.1", 9464)
+
+SOCKET_MODE: Final = SocketMode(0o660)
+"""Workers run as other users than the sidecar, and share a group with it; nobody else may spend credits."""
 
 _VARIABLES_OF_OTHERS: Final = re.compile(
     r"CREDITGATE_(TARGET|TEST_(KILLS|SMS_FILE)|SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
@@ -41,6 +44,7 @@ class Settings:
 
     data_dir: Path
     listen: ListenAddress = LISTEN
+    socket_mode: SocketMode = SOCKET_MODE
     metrics_listen: TcpAddress | None = METRICS_LISTEN
     insecure: bool = False
     redis_url: str | None = None
@@ -68,27 +72,36 @@ class InvalidSettings(Exception):
 
 
 def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None) -> Settings:
+    """Read the settings, as `load_with_origins` does."""
+    return load_with_origins(flags, environment, file)[0]
+
+
+def load_with_origins(
+    flags: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None
+) -> tuple[Settings, Mapping[str, str]]:
     """Read the settings from flags (by option name; None counts as absent), variables and a file.
 
-    A `file` that is named must exist; else FILE_NAME in the working directory is read if it is there. Raises
-    InvalidSettings, which lists every problem at once.
+    Returns them, and where each one that was given stands. A `file` that is named must exist; else FILE_NAME in the
+    working directory is read if it is there. Raises InvalidSettings, which lists every problem at once.
     """
     problems: list[str] = []
     in_file = _read_file(file, problems)
     place = f"{file or FILE_NAME}:"
     values: dict[str, object] = {"data_dir": _default_data_dir(environment)}
+    origins: dict[str, str] = {}
     for option in OPTIONS:
         sources = (
-            ("flag", option.flag, flags.get(option.name)),
-            ("variable", option.variable, environment.get(option.variable)),
-            (place, option.name, in_file.get(option.name)),
+            (f"flag {option.flag}", flags.get(option.name)),
+            (f"variable {option.variable}", environment.get(option.variable)),
+            (f"{place} {option.name}", in_file.get(option.name)),
         )
-        source, key, given = next((found for found in sources if found[2] is not None), ("", "", None))
+        origin, given = next((found for found in sources if found[1] is not None), ("", None))
         if given is not None:
+            origins[option.name] = origin
             try:
                 values[option.name] = option.read(given)
             except ValueError as error:
-                problems.append(f"{source} {key}: {error}")
+                problems.append(f"{origin}: {error}")
     problems += _unknown("flag", flags, (option.name for option in OPTIONS))
     problems += _unknown("variable", _own(environment), (option.variable for option in OPTIONS))
     problems += _unknown(place, in_file, (option.name for option in OPTIONS))
@@ -100,7 +113,7 @@ def load_settings(flags: Mapping[str, object], environment: Mapping[str, str], f
     exposures = list(_exposures(settings))
     if exposures and not settings.insecure:
         raise InvalidSettings(exposures)
-    return settings
+    return settings, origins
 
 
 def shown(settings: Settings) -> dict[str, str | int | bool | None]:

@@ -7,6 +7,7 @@ the next message when it fails; the other half insist, with the same id, until t
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from itertools import count
 from pathlib import Path
@@ -19,7 +20,7 @@ from creditgate.retries import ONE_ATTEMPT, RetryPolicy
 
 SENDERS: Final = 16
 
-INSISTENT: Final = RetryPolicy(attempts_max=10_000, backoff_s=0.01, backoff_s_max=0.1)
+INSISTENT: Final = RetryPolicy(attempts_max=10_000, backoff_s=0.01, backoff_s_max=0.1, budget_max=math.inf)
 """For calls whose timeout is longer than anybody keeps a server down."""
 
 INSISTENCE_S: Final = 60.0

@@ -23,7 +23,8 @@ from creditgate_server.engine.engine import Engine
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.keys import account_key, partition_of
-from creditgate_server.store.ledger import PARTITIONS, Ledger
+from creditgate_server.store.layout import PARTITIONS
+from creditgate_server.store.ledger import Ledger
 
 GRANT = struct.Struct("<9d3B")
 """A grant's hot fields as `codec.lua` packs them: amount, remaining, seven more amounts, three flags."""

@@ -32,3 +32,15 @@ def test_build_context_holds_what_is_copied(dockerfile: Path, root: Path) -> Non
     }
 
     assert copied == admitted
+
+
+def test_what_is_shipped_serves_as_nobody_in_particular_and_says_how_it_is(dockerfile: Path) -> None:
+    shipped = dockerfile.read_text().rpartition("\nFROM ")[2].splitlines()
+    said = dict(line.split(maxsplit=1) for line in shipped if line[:1].isupper())
+
+    assert int(said["USER"]) > 0
+    assert said["STOPSIGNAL"] == "SIGTERM"
+    assert said["HEALTHCHECK"].endswith('CMD ["creditgate", "health"]')
+    assert (said["ENTRYPOINT"], said["CMD"]) == ('["creditgate"]', '["serve"]')
+    assert said["VOLUME"] == said["WORKDIR"]
+    assert f"CREDITGATE_DATA_DIR={said['VOLUME']}/" in "".join(shipped)

@@ -135,9 +135,15 @@ class Failed:
     retry_delay_ms: int | None
 
 
+class NoDetails(Exception):
+    """An error does not come from our code: gRPC itself, here or there, has ended the call."""
+
+
 def failed(error: grpc.RpcError) -> Failed:
-    """Read the details of an error, which must be complete."""
+    """Read the details of an error, which must be complete. Raises NoDetails."""
     trailing: dict[str, Any] = {each.key: each.value for each in error.trailing_metadata() or ()}
+    if "grpc-status-details-bin" not in trailing:
+        raise NoDetails(f"{error.code()}: {error.details()}")
     status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     assert status.code == error.code().value[0]
     assert status.message == error.details()
@@ -171,10 +177,12 @@ class Api:
         self.credits = credits_pb2_grpc.CreditServiceStub(channel)
         self.rate_cards = rate_cards_pb2_grpc.RateCardServiceStub(channel)
 
-    def send(self, method: str, data: bytes, metadata: tuple[tuple[str, str], ...] = ()) -> bytes:
+    def send(
+        self, method: str, data: bytes, metadata: tuple[tuple[str, str], ...] = (), timeout_s: float = PATIENCE_S
+    ) -> bytes:
         """Send bytes as they are to a method such as `AuthorizationService/Reserve`; give the answer's."""
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(f"/creditgate.v1.{method}")
-        return call(data, timeout=PATIENCE_S, metadata=metadata)
+        return call(data, timeout=timeout_s, metadata=metadata)
 
     def code(self, method: str, data: bytes) -> grpc.StatusCode:
         """Send bytes as they are, and give the code of the answer."""
@@ -260,6 +268,14 @@ def api(server: ServerProcess) -> Iterator[Api]:
     """The shared server's services."""
     with api_of(server.target) as services:
         yield services
+
+
+@pytest.fixture(scope="session")
+def mistreated(short_directory: Path) -> Iterator[tuple[ServerProcess, Api]]:
+    """A server whose store tests may mistreat, if it is well again after each; a second call that waits is too much."""
+    directory = short_directory / "mistreated"
+    with running_server(directory, DURABILITY="memory", QUEUE_MAX="1") as process, api_of(process.target) as services:
+        yield process, services
 
 
 @pytest.fixture

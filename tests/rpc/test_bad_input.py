@@ -94,34 +94,6 @@ def test_a_body_that_is_not_utf8_is_refused(api: Api, account: str) -> None:
     assert refusal.reason == "MALFORMED_REQUEST"
 
 
-def test_an_unknown_account_is_not_found(api: Api, organisation: str) -> None:
-    request = authorization_pb2.ReserveRequest(account_id=organisation, usage=usage())
-
-    refusal = api.refusal("AuthorizationService/Reserve", request)
-
-    assert (refusal.code, refusal.reason) == (NOT_FOUND, "ACCOUNT_NOT_FOUND")
-    assert refusal.metadata["account_id"] == organisation
-
-
-def test_an_account_below_none_is_not_created(api: Api, organisation: str) -> None:
-    request = accounts_pb2.CreateAccountRequest(account=accounts_pb2.Account(account_id=f"{organisation}/field"))
-
-    refusal = api.refusal("AccountService/CreateAccount", request)
-
-    assert (refusal.code, refusal.reason) == (NOT_FOUND, "PARENT_NOT_FOUND")
-
-
-def test_an_unknown_rate_card_is_not_found(api: Api, account: str) -> None:
-    request = accounts_pb2.UpdateAccountRequest(
-        account=accounts_pb2.Account(account_id=account, rate_card_id="no-such-card"),
-        update_mask=FieldMask(paths=["rate_card_id"]),
-    )
-
-    refusal = api.refusal("AccountService/UpdateAccount", request)
-
-    assert (refusal.code, refusal.reason) == (NOT_FOUND, "RATE_CARD_NOT_FOUND")
-
-
 @pytest.mark.parametrize(
     ("method", "request_type"),
     [
@@ -187,24 +159,6 @@ def test_an_expired_hold_cannot_be_committed_where_late_commits_are_rejected(api
     assert api.available(account) == 1000
 
 
-def test_bytes_are_checked_first_then_fields_then_the_account_then_the_id(
-    api: Api, account: str, organisation: str
-) -> None:
-    api.reserve(account, "r")
-    nowhere = f"{organisation}/nowhere"
-
-    def reason(account_id: str, segments: int, more: bytes = b"") -> str:
-        request = authorization_pb2.ReserveRequest(
-            account_id=account_id, reservation_id="r", usage=usage(segments=segments)
-        )
-        return str(api.refusal("AuthorizationService/Reserve", request.SerializeToString() + more).reason)
-
-    assert reason(nowhere, segments=-1, more=b"\xff") == "MALFORMED_REQUEST"
-    assert reason(nowhere, segments=-1) == "INVALID_FIELD"
-    assert reason(nowhere, segments=2) == "ACCOUNT_NOT_FOUND"
-    assert reason(account, segments=2) == "ID_REUSED"
-
-
 def test_the_same_id_with_other_content_takes_nothing_more(api: Api, account: str) -> None:
     api.reserve(account, "r", segments=1)
 
@@ -215,14 +169,6 @@ def test_the_same_id_with_other_content_takes_nothing_more(api: Api, account: st
 
     assert (refusal.code, refusal.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ID_REUSED")
     assert api.available(account) == 999
-
-
-def test_an_account_that_exists_is_not_created_with_other_settings(api: Api, account: str) -> None:
-    request = accounts_pb2.CreateAccountRequest(account=accounts_pb2.Account(account_id=account, overdraft_limit=5))
-
-    refusal = api.refusal("AccountService/CreateAccount", request)
-
-    assert (refusal.code, refusal.reason) == (grpc.StatusCode.ALREADY_EXISTS, "ACCOUNT_ALREADY_EXISTS")
 
 
 def test_a_usage_without_a_rate_is_denied(api: Api, organisation: str) -> None:

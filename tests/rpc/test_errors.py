@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from tests.rpc.documented import comments, sample
+from tests.rpc.documented import documented
 
 from creditgate.v1 import error_reason_pb2
 from creditgate_server.credit.operations import Release
@@ -24,6 +24,7 @@ from creditgate_server.rpc.parse.checks import VIOLATIONS_MAX, Checks, InvalidRe
 
 METADATA_BYTES_MAX = 8 * 1024
 OPERATION = Release("acme", "r-1")
+DOCUMENTED = documented()
 
 
 def details(failure: Failure) -> dict[str, object]:
@@ -50,18 +51,28 @@ def test_every_reason_of_the_interface_has_a_code() -> None:
 
 @pytest.mark.parametrize("reason", sorted(CODES))
 def test_the_code_is_the_one_that_the_interface_documents(reason: str) -> None:
-    assert comments()[reason].strip().startswith(f"// {CODES[reason].name}")
+    assert DOCUMENTED[reason].code == CODES[reason].name
 
 
 @pytest.mark.parametrize("reason", sorted(CODES))
 def test_the_interface_shows_a_sample(reason: str) -> None:
-    assert sample(reason)["request_id"]
+    assert DOCUMENTED[reason].sample["request_id"]
 
 
 @pytest.mark.parametrize("reason", sorted(CODES))
 def test_a_delay_to_retry_is_sent_where_the_interface_says_so(reason: str) -> None:
-    assert ("google.rpc.RetryInfo" in comments()[reason]) == (reason in RETRY_DELAYS_MS)
+    assert ("google.rpc.RetryInfo" in DOCUMENTED[reason].details) == (reason in RETRY_DELAYS_MS)
     assert ("RetryInfo" in details(Failure(reason, "message"))) == (reason in RETRY_DELAYS_MS)
+
+
+@pytest.mark.parametrize("reason", sorted(CODES))
+def test_the_interface_says_whether_to_ask_again_and_why(reason: str) -> None:
+    said = DOCUMENTED[reason]
+
+    is_open = not said.has_no_effect
+    assert is_open == (said.again == "yes, with the same id, to learn which.")
+    assert (said.again == "yes, after the delay, with the same id.") == (reason in RETRY_DELAYS_MS and not is_open)
+    assert said.again.startswith(("no, ", "yes, ", "after the remedy."))
 
 
 @pytest.mark.parametrize("kind", operation_errors(), ids=lambda kind: kind.__name__)

@@ -10,6 +10,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 
+from creditgate_server.readiness import Readiness
 from creditgate_server.rpc.health import Health
 
 Response = health_pb2.HealthCheckResponse
@@ -56,20 +57,32 @@ def engine() -> Engine:
 
 
 @pytest.fixture
-def health(engine: Engine) -> Health:
-    return Health(["creditgate.v1.CreditService"], lambda: engine.available)
+def readiness(engine: Engine) -> Readiness:
+    readiness = Readiness()
+    readiness.follow(lambda: engine.available)
+    return readiness
+
+
+@pytest.fixture
+def health(readiness: Readiness) -> Health:
+    return Health(["creditgate.v1.CreditService"], readiness)
 
 
 @pytest.mark.parametrize("service", ["", "creditgate.v1.CreditService"])
-async def test_health_follows_the_engine(health: Health, engine: Engine, service: str) -> None:
+async def test_health_follows_the_engine(health: Health, engine: Engine, readiness: Readiness, service: str) -> None:
     async with serving(health) as channel:
         assert await check(channel, service) == Response.SERVING
         engine.available = False
         assert await check(channel, service) == Response.NOT_SERVING
         engine.available = True
         assert await check(channel, service) == Response.SERVING
-        health.drain()
+        readiness.drain()
         assert await check(channel, service) == Response.NOT_SERVING
+
+
+async def test_a_server_that_starts_does_not_serve_yet() -> None:
+    async with serving(Health([], Readiness())) as channel:
+        assert await check(channel, "") == Response.NOT_SERVING
 
 
 async def test_an_unknown_service_is_not_found(health: Health) -> None:
@@ -98,7 +111,9 @@ async def test_bytes_that_are_no_request_are_refused(health: Health) -> None:
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_watcher_is_told_of_changes_until_the_drain(health: Health, engine: Engine) -> None:
+async def test_a_watcher_is_told_of_changes_until_the_drain(
+    health: Health, engine: Engine, readiness: Readiness
+) -> None:
     async with serving(health) as channel, asyncio.timeout(20):
         told = watch(channel, "")
         assert await anext(told) == Response.SERVING
@@ -106,7 +121,7 @@ async def test_a_watcher_is_told_of_changes_until_the_drain(health: Health, engi
         assert await anext(told) == Response.NOT_SERVING
         engine.available = True
         assert await anext(told) == Response.SERVING
-        health.drain()
+        readiness.drain()
         assert [status async for status in told] == [Response.NOT_SERVING]
 
 

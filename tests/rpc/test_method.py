@@ -34,6 +34,7 @@ REQUEST = pb.ReserveRequest(
     reservation_id="r-1",
     usage=Usage(channel=CHANNEL_SMS, body="the secret words", recipient="+14155550100"),
 ).SerializeToString()
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BALANCE = Balance("acme", "acme", 9, 9, 1, 0, None, 9)
 ALLOWED = Authorization(Decision.ALLOWED, None, 1, 1, BALANCE, None, ReservationState.PENDING, 1000)
 DENIED = Authorization(Decision.DENIED, Denial(DenialReason.INSUFFICIENT_CREDITS, "acme", 3), 0, 0, BALANCE)
@@ -102,7 +103,7 @@ async def test_a_denial_is_an_answer_that_names_the_request(calls: Calls, logs: 
         return DENIED
 
     async with serving(calls, act) as reserve:
-        call = reserve(REQUEST, metadata=(("x-request-id", "mine"), ("traceparent", "00-aa-bb-01")))
+        call = reserve(REQUEST, metadata=(("x-request-id", "mine"), ("traceparent", TRACE)))
         answer = pb.ReserveResponse.FromString(await call)
         trailing = dict(await call.trailing_metadata())
 
@@ -110,7 +111,7 @@ async def test_a_denial_is_an_answer_that_names_the_request(calls: Calls, logs: 
     assert trailing["x-request-id"] == "mine"
     (line,) = logs
     assert (line["event"], line["reason"], line["shortfall"]) == ("denied", "INSUFFICIENT_CREDITS", 3)
-    assert (line["request_id"], line["traceparent"]) == ("mine", "00-aa-bb-01")
+    assert (line["request_id"], line["traceparent"]) == ("mine", TRACE)
     assert (line["account_id"], line["reservation_id"]) == ("acme", "r-1")
 
 

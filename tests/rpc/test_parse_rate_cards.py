@@ -85,6 +85,16 @@ def test_a_rule_outside_its_bounds_is_named(fields: dict[str, object], field: st
     assert list(violations(parse.parse_put_rate_card, put(rule(**fields)))) == [f"rules[0].{field}"]
 
 
+def test_every_rule_that_is_wrong_is_named(violations: Violations) -> None:
+    request = put(
+        rule(credits_per_unit=-1), rule(name="second"), rule(name="third", block_size=160, minimum_credits=-1)
+    )
+
+    wrong = violations(parse.parse_put_rate_card, request)
+
+    assert list(wrong) == ["rules[0].credits_per_unit", "rules[2].minimum_credits"]
+
+
 @pytest.mark.parametrize("rate_card_id", ["", "UPPER", "a b", "x" * 64])
 def test_a_card_has_an_id(rate_card_id: str, violations: Violations) -> None:
     assert list(violations(parse.parse_put_rate_card, put(rule(), rate_card_id=rate_card_id))) == ["rate_card_id"]

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socketserver
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-import redis
+from tests.rpc.stores import frozen, store_of, store_pid, until
 
 from creditgate.v1 import authorization_pb2
 
@@ -24,34 +21,6 @@ if TYPE_CHECKING:
 
     Start = Callable[..., ServerProcess]
     Connect = Callable[[ServerProcess], Api]
-
-PATIENCE_S = 20.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that must come true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-
-
-def store_pid(server: ServerProcess) -> int:
-    lines = [json.loads(line) for line in server.output if line.startswith("{")]
-    return int(next(line["pid"] for line in lines if line["event"] == "store_started"))
-
-
-def store_of(server: ServerProcess) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(server.data_dir / "store.sock"), single_connection_client=True)
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def reserve(account_id: str, reservation_id: str) -> authorization_pb2.ReserveRequest:

@@ -58,6 +58,17 @@ def test_without_a_terminal_auto_is_json(capsys: pytest.CaptureFixture[str]) -> 
     assert len(lines(capsys)) == 1
 
 
+def test_on_a_terminal_auto_is_for_people(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    configure_logs(LogLevel.INFO, LogFormat.AUTO)
+
+    structlog.get_logger().info("serving", queue_max=7)
+
+    line = capsys.readouterr().err
+    assert "serving" in line
+    assert not line.startswith("{")
+
+
 def test_console_lines_are_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogLevel.INFO, LogFormat.CONSOLE)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from creditgate_server.listen import TcpAddress, UnixAddress
+from creditgate_server.listen import SocketMode, TcpAddress, UnixAddress
 from creditgate_server.options import OPTIONS, LogFormat, LogLevel
-from creditgate_server.settings import InvalidSettings, Settings, load_settings, shown
+from creditgate_server.settings import InvalidSettings, Settings, load_settings, load_with_origins, shown
 from creditgate_server.store.durability import Durability
 
 
@@ -87,6 +87,27 @@ def test_a_flag_counts_before_a_variable_and_that_before_the_file(tmp_path: Path
     assert (settings.collect_ms, settings.queue_max, settings.drain_s) == (7, 9, 3)
 
 
+def test_it_is_told_where_each_setting_stands_that_was_given(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("collect_ms = 1\nqueue_max = 2\ndrain_s = 3\n")
+
+    _, origins = load_with_origins({"collect_ms": "7"}, {"CREDITGATE_QUEUE_MAX": "9"}, file)
+
+    assert origins == {
+        "collect_ms": "flag --collect-ms",
+        "queue_max": "variable CREDITGATE_QUEUE_MAX",
+        "drain_s": f"{file}: drain_s",
+    }
+
+
+@pytest.mark.parametrize(("text", "bits"), [("0660", 0o660), ("600", 0o600), ("0777", 0o777)])
+def test_permissions_are_octal_and_shown_so(text: str, bits: int) -> None:
+    settings = load_settings({}, {"CREDITGATE_SOCKET_MODE": text})
+
+    assert settings.socket_mode == SocketMode(bits)
+    assert shown(settings)["socket_mode"] == f"{bits:04o}"
+
+
 def test_the_file_of_the_working_directory_is_read(tmp_path: Path) -> None:
     (tmp_path / "creditgate.toml").write_text('test_clock = true\nlog_format = "json"\nlisten = "[::1]:0"\n')
 
@@ -111,6 +132,11 @@ def test_a_store_of_one_s_own_promises_no_more_than_it_does_unless_asked_to() ->
         ("listen", "127.0.0.1:http"),
         ("listen", "::1:50051"),
         ("listen", "unix:"),
+        ("socket_mode", "rw-rw----"),
+        ("socket_mode", "0060"),
+        ("socket_mode", "0o660"),
+        ("socket_mode", "4660"),
+        ("socket_mode", "0689"),
         ("metrics_listen", "unix:/run/metrics.sock"),
         ("metrics_listen", "no"),
         ("durability", "everysec"),
@@ -137,7 +163,14 @@ def test_a_value_that_cannot_be_used_is_named_with_what_to_write(name: str, valu
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("collect_ms", "true"), ("collect_ms", "1.5"), ("insecure", '"perhaps"'), ("listen", "50051")]
+    ("name", "value"),
+    [
+        ("collect_ms", "true"),
+        ("collect_ms", "1.5"),
+        ("insecure", '"perhaps"'),
+        ("listen", "50051"),
+        ("socket_mode", "0o660"),
+    ],
 )
 def test_a_value_of_the_wrong_kind_in_the_file_is_named(name: str, value: str, tmp_path: Path) -> None:
     (tmp_path / "creditgate.toml").write_text(f"{name} = {value}")

@@ -48,13 +48,14 @@ class RateCards:
     async def install_default(self) -> None:
         """Read all cards, and put the package's default card where there is none yet."""
         await self.refresh()
-        if DEFAULT_CARD_ID not in self._newest:
+        if not self._taken(DEFAULT_CARD_ID):
             await self.put(DEFAULT_CARD_ID, DEFAULT_RATE_CARD.rules)
 
     async def refresh(self) -> None:
         """Read the versions that were added since, here or by another sidecar, a bounded number at a time.
 
-        One that this version of the package cannot read is left out: a newer sidecar put it for its own accounts.
+        One that this version of the package cannot read, which a newer sidecar put, is left out: the version before
+        it goes on pricing here.
         """
         count = await self._ledger.rate_cards_count()
         if count == self._count:
@@ -108,6 +109,11 @@ class RateCards:
     def _find(self, card_id: str, version: int) -> StoredRateCard | None:
         return self._versions.get((card_id, version)) if version else self._newest.get(card_id)
 
+    def _taken(self, card_id: str) -> int:
+        """Return the highest version that a card has in the store, whether it can be read here or not; 0 for none."""
+        named = (name.decode().rpartition("@") for name in self._names)
+        return max((int(version) for known_id, _, version in named if known_id == card_id), default=0)
+
     def all_newest(self) -> list[StoredRateCard]:
         """Return the newest version of every card, by id."""
         return [self._newest[card_id] for card_id in sorted(self._newest)]
@@ -120,9 +126,9 @@ class RateCards:
         for _ in range(PUTS_MAX):
             await self.refresh()
             newest = self._newest.get(card_id)
-            version = newest.card.version + 1 if newest else 1
+            version = self._taken(card_id) + 1
             card = RateCard(card_id, version, tuple(rules))
-            if newest and newest.card.rules == card.rules:
+            if newest and newest.card.version == version - 1 and newest.card.rules == card.rules:
                 return newest, True
             stored = StoredRateCard(card, time_ns() // 1_000_000)
             if await self._ledger.add_rate_card(card_id, version, pack_rate_card(stored)):

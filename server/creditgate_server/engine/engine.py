@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
-
-import structlog
+from typing import TYPE_CHECKING, Self
 
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
@@ -21,6 +16,7 @@ from creditgate_server.engine.exchanges import Exchanges
 from creditgate_server.engine.failures import from_status, from_store
 from creditgate_server.engine.paging import position, token
 from creditgate_server.engine.requests import Asked, ask_administration
+from creditgate_server.engine.watch import StoreWatch
 from creditgate_server.store import records
 from creditgate_server.store.errors import StoreError
 from creditgate_server.store.keys import partition_key
@@ -30,22 +26,12 @@ from creditgate_server.store.statuses import Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from structlog.typing import FilteringBoundLogger
-
     from creditgate.pricing.rules import Rule
     from creditgate_server.credit.explanation import Explanation
     from creditgate_server.engine.collector import CollectorSettings
     from creditgate_server.engine.requests import Administered
     from creditgate_server.store.ledger import Ledger
     from creditgate_server.store.rate_cards import StoredRateCard
-
-WATCH_INTERVAL_S: Final = 0.5
-"""How often the store is asked whether it answers: a new rate card serves everywhere, and health follows, so soon."""
-
-CLOCK_SAID_S: Final = 60.0
-"""How often it is logged that the store's clock is not what it should be."""
-
-_log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +55,13 @@ class Engine:
         self._cards = RateCards(ledger)
         self._collector = Collector(ledger, settings, on_batch=on_batch)
         self._exchanges = Exchanges(ledger, self._cards, self._collector)
-        self._available = False
-        self._clock_said_s = -math.inf
-        self._watch: asyncio.Task[None] | None = None
+        self._watch = StoreWatch(ledger, self._cards)
+        self._following: asyncio.Task[None] | None = None
 
     @property
     def available(self) -> bool:
-        """Whether the store took a write that does nothing when it was last asked; it is asked all the time."""
-        return self._available
+        """Whether the store is of use, which is asked all the time."""
+        return self._watch.available
 
     @property
     def waiting(self) -> int:
@@ -86,15 +71,15 @@ class Engine:
     async def __aenter__(self) -> Self:
         """Read the rate cards, and go on following the store. Raises StoreError."""
         await self._cards.install_default()
-        self._available = True
-        self._watch = asyncio.create_task(self._follow_store())
+        self._watch.available = True
+        self._following = asyncio.create_task(self._watch.follow())
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Wait until every operation has been answered."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.wait((self._watch,))
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait((self._following,))
         await self._exchanges.close()
         await self._collector.close()
 
@@ -233,41 +218,6 @@ class Engine:
 
     async def _administer(self, operation: Administered) -> records.Fields:
         return await self._exchanges.do(ask_administration(operation), operation)
-
-    async def _follow_store(self) -> None:
-        """Learn whether the store takes writes, and which rate cards other sidecars have added."""
-        while True:
-            await asyncio.sleep(WATCH_INTERVAL_S)
-            try:
-                await self.ledger.probe()
-                self._see_clock()
-                await self._cards.refresh()
-            except StoreError as error:
-                self._see(available=False, store_error=str(error))
-            except Exception as error:  # noqa: BLE001 (a card that cannot be read, say: nobody else would look at it)
-                self._see(available=False, exc_info=error)
-            else:
-                self._see(available=True)
-
-    def _see(self, *, available: bool, **why: object) -> None:
-        """Note whether the store is of use, and log when that changes."""
-        if available != self._available:
-            _log.log(logging.INFO if available else logging.ERROR, "store_back" if available else "store_lost", **why)
-        self._available = available
-
-    def _see_clock(self) -> None:
-        """Log that the store's clock has been set, again each minute while it disagrees, and when it agrees again."""
-        ahead_ms, now_s = self.ledger.clock.disagreement_ms, time.monotonic()
-        if ahead_ms and now_s - self._clock_said_s >= CLOCK_SAID_S:
-            _log.error(
-                "store_clock_stepped",
-                ahead_ms=ahead_ms,
-                consequence="holds and grants end late, until the clocks agree or this server is started anew",
-            )
-            self._clock_said_s = now_s
-        elif not ahead_ms and self._clock_said_s > -math.inf:
-            _log.info("store_clock_agrees")
-            self._clock_said_s = -math.inf
 
     async def _check_card(self, card_id: str) -> None:
         if card_id:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from creditgate_server.credit.operations import Transfer
 from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, SCOPES_PER_ACCOUNT_MAX
 from creditgate_server.engine import errors
-from creditgate_server.store.errors import OutcomeUnknown, ReplyError, StoreAccessRefused, StoreUnreachable
+from creditgate_server.store.errors import OutcomeUnknown, ReplyError, StoreAccessRefused, StoreUnfit, StoreUnreachable
 from creditgate_server.store.statuses import Status
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ _BY_STATUS_AND_VALUE: dict[Status, tuple[type[errors.OperationError], str, str]]
         "only {} credits are left to refund of what was captured",
         "refundable",
     ),
-    Status.INSUFFICIENT_CREDITS: (errors.InsufficientCredits, "only {} credits are there to be moved", "available"),
+    Status.INSUFFICIENT_CREDITS: (
+        errors.InsufficientCredits,
+        "the wallet has {} credits to move, fewer than asked for",
+        "available",
+    ),
 }
 """Those whose reply names a number: the message it completes, and the name it has in the metadata."""
 
@@ -117,6 +121,8 @@ def from_status(reply: Fields, operation: object) -> errors.OperationError:
     """Return the error that a function's reply stands for; it left no effect."""
     status = Status(reply[0])
     ids = ids_of(operation)
+    if status is Status.INSUFFICIENT_CREDITS and isinstance(operation, Transfer):
+        ids["shortfall"] = str(operation.credits - reply[1])
     if status in _BY_STATUS_AND_ACCOUNT:
         kind, message = _BY_STATUS_AND_ACCOUNT[status]
         return kind(message.format(reply[1]), **(ids | {"account_id": reply[1]}))
@@ -145,7 +151,8 @@ def from_store(error: StoreError, operation: object, *, writes: bool) -> errors.
     if isinstance(reply, ReplyError) and reply.code in _BY_CODE:
         kind, message = _BY_CODE[reply.code]
         return kind(message, **ids)
-    if isinstance(error, StoreAccessRefused) or (isinstance(reply, ReplyError) and reply.code in _REFUSALS):
+    refused = isinstance(reply, ReplyError) and reply.code in _REFUSALS
+    if refused or isinstance(error, StoreAccessRefused | StoreUnfit):
         return errors.StoreMisconfigured("the store refuses this sidecar; its log says why", **ids)
     if isinstance(error, StoreUnreachable) or (isinstance(error, OutcomeUnknown) and not writes):
         return errors.StoreUnavailable("the store cannot be reached; nothing was done", **ids)

@@ -75,17 +75,27 @@ class Sweeper:
         self._metrics.open_holds.set(sum(due.open_holds for due in found))
 
     async def _run(self) -> None:
-        """Take a turn an interval, whatever befalls: a store that is away comes back, and a defect must be seen."""
+        """Take a turn an interval, whatever befalls: a store that is away comes back, and a defect must be seen.
+
+        Of turns that the store breaks off one after the other the first is logged, and the end.
+        """
+        failures = 0
         while True:
             await asyncio.sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 (no secret)
             try:
                 await self.sweep_all()
             except StoreError as error:
                 self._metrics.sweep_failures.inc()
-                _log.warning("sweep_failed", store_error=str(error))
+                failures += 1
+                if failures == 1:
+                    _log.warning("sweep_failed", store_error=str(error))
             except Exception as error:  # noqa: BLE001 (nobody else would look at it)
                 self._metrics.sweep_failures.inc()
                 _log.error("sweep_failed", exc_info=error)
+            else:
+                if failures:
+                    _log.info("sweep_resumed", failures=failures)
+                failures = 0
 
     async def _sweep_partition(self, partition: int) -> Due:
         """Sweep what is due of a partition, and return what was."""

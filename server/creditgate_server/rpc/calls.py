@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, Self
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 TRACE_KEY: Final = "traceparent"
 """W3C Trace Context."""
 
-TRACE_CHARACTERS_MAX: Final = 64
-"""Its version 00 has 55."""
+_TRACE: Final = re.compile("(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Its version 00. What later versions may append is left out of logs: nobody knows what it says."""
 
 QUIET_S: Final = 0.1
 """When no call has come for so long, gRPC holds none back."""
@@ -76,10 +77,10 @@ class Caller:
 def caller_of(metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
     """Read a call's metadata; what is not fit for a log counts as absent."""
     given = {key: value for key, value in metadata or () if key in {REQUEST_ID_KEY, TRACE_KEY}}
-    request_id, traceparent = given.get(REQUEST_ID_KEY), given.get(TRACE_KEY)
+    request_id, trace = given.get(REQUEST_ID_KEY), _TRACE.match(str(given.get(TRACE_KEY, "")))
     return Caller(
         request_id if isinstance(request_id, str) and is_operation_id(request_id) else new_request_id(),
-        traceparent if isinstance(traceparent, str) and len(traceparent) <= TRACE_CHARACTERS_MAX else "",
+        trace[0] if trace else "",
     )
 
 

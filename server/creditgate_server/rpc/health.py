@@ -7,19 +7,23 @@ watches outlive a drain: a stopping server would wait for them to the last.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
+from creditgate_server.readiness import State
 from creditgate_server.rpc.calls import caller_of
 from creditgate_server.rpc.errors import MalformedRequest, failure_of, status_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from grpc.aio import ServicerContext
+
+    from creditgate_server.readiness import Readiness
 
 SERVICE: Final = "grpc.health.v1.Health"
 
@@ -35,15 +39,10 @@ _ListResponse: Any = getattr(health_pb2, "HealthListResponse", None)
 class Health:
     """Answers for the server as a whole (the empty name) and for each service: they share one store."""
 
-    def __init__(self, services: Sequence[str], is_serving: Callable[[], bool]) -> None:
-        """Answer for `services`; `is_serving` tells how things stand."""
+    def __init__(self, services: Sequence[str], readiness: Readiness) -> None:
+        """Answer for `services`. With a drain all watches end."""
         self._names = frozenset(("", *services))
-        self._is_serving = is_serving
-        self._draining = asyncio.Event()
-
-    def drain(self) -> None:
-        """Answer NOT_SERVING from now on, and end all watches."""
-        self._draining.set()
+        self._readiness = readiness
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Make what a server needs to route calls here."""
@@ -70,25 +69,21 @@ class Health:
         service = await _service_of(data, context)
         told = None
         while True:
-            drained = self._draining.is_set()
+            is_last = self._readiness.state is State.DRAINING
             status = self._status(service)
             if status != told:
                 await context.write(_Response(status=status).SerializeToString())
                 told = status
-            if drained:
+            if is_last:
                 return
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_INTERVAL_S):
-                    await self._draining.wait()
-            except TimeoutError:
-                pass
+                    await self._readiness.wait_for_drain()
 
     def _status(self, service: str) -> int:
         if service not in self._names:
             return _Response.SERVICE_UNKNOWN
-        if self._draining.is_set() or not self._is_serving():
-            return _Response.NOT_SERVING
-        return _Response.SERVING
+        return _Response.SERVING if self._readiness.state is State.SERVING else _Response.NOT_SERVING
 
 
 async def _service_of(data: bytes, context: ServicerContext[bytes, bytes]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import grpc
@@ -17,13 +19,15 @@ from creditgate_server.rpc import (
     health,
     rate_card_service,
 )
+from creditgate_server.rpc.clock import test_clock_handlers
 from creditgate_server.rpc.reflection import reflection_handlers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from creditgate_server.engine.engine import Engine
-    from creditgate_server.listen import ListenAddress
+    from creditgate_server.listen import ListenAddress, SocketMode
+    from creditgate_server.readiness import Readiness
     from creditgate_server.rpc.calls import Calls
 
 SERVICES: Final = (
@@ -49,21 +53,29 @@ OPTIONS: Final = (
     # A second server on our port would start without a word, and take half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
+    ("grpc.http2.min_ping_interval_without_data_ms", PING_INTERVAL_MS_MIN),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen, who may connect to a socket there, and how long a drain may take."""
+
+    address: ListenAddress
+    socket_mode: SocketMode
+    drain_s: float
+
+
 @asynccontextmanager
 async def serving_calls(
-    engine: Engine, calls: Calls, address: ListenAddress, drain_s: float
+    engine: Engine, calls: Calls, readiness: Readiness, listening: Listening
 ) -> AsyncIterator[ListenAddress]:
     """Serve an engine while the context lasts; gives the address with its true port. Raises ListenFailed.
 
-    At the end health says NOT_SERVING first; then no new call is taken, and those under way have `drain_s` to end.
+    At the end the server says that it is not ready; then no new call is taken, and those under way have a time to end.
     """
     server = grpc.aio.server(options=OPTIONS)
-    state = health.Health(SERVICES, lambda: engine.available)
     # Generic handlers alone: a method that is registered too costs the loop a future for each, at every call.
     server.add_generic_rpc_handlers(
         (
@@ -71,32 +83,40 @@ async def serving_calls(
             account_service.account_handler(engine, calls),
             credit_service.credit_handler(engine, calls),
             rate_card_service.rate_card_handler(engine, calls),
-            state.handler(),
+            health.Health(SERVICES, readiness).handler(),
             *reflection_handlers((*SERVICES, health.SERVICE)),
+            *test_clock_handlers(engine.ledger),
         )
     )
-    bound = _bind(server, address)
+    bound = _bind(server, listening)
     await server.start()
+    readiness.follow(lambda: engine.available)
     try:
         yield bound
     finally:
-        state.drain()
+        readiness.drain()
         await calls.close()
-        await server.stop(drain_s)
+        # It closes the port, and removes the name of a socket, at once: the next server may take them.
+        await server.stop(listening.drain_s)
         # Calls that were cancelled are not waited for by `stop`, and the engine must outlive them.
         with suppress(TimeoutError):
             async with asyncio.timeout(LEFTOVER_S):
                 await calls.wait_until_idle()
 
 
-def _bind(server: grpc.aio.Server, address: ListenAddress) -> ListenAddress:
+def _bind(server: grpc.aio.Server, listening: Listening) -> ListenAddress:
+    address = listening.address
     if isinstance(address, UnixAddress) and _is_listened_on(address):
         # gRPC would take the name away from whoever listens, without a word.
         raise ListenFailed("listen", address, "another process does")
+    # Changed afterwards, the mode of a socket would come too late for whoever connects at once.
+    previous_mask = os.umask(listening.socket_mode.mask)
     try:
         port = server.add_insecure_port(str(address))
     except RuntimeError as error:
         raise ListenFailed("listen", address, _why_not(address)) from error
+    finally:
+        os.umask(previous_mask)
     return TcpAddress(address.host, port) if isinstance(address, TcpAddress) else address
 
 

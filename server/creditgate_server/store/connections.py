@@ -49,6 +49,8 @@ class StoreConnections:
         """Prepare connections to a `redis://`, `rediss://` or `unix://` address. Raises StoreUrlInvalid."""
         self.name = safe_url(url)
         """The address without its secrets."""
+        self.heard = 0
+        """How many pipelines the store has carried out and answered."""
         self._connect_timeout_s = connect_timeout_s
         self._reply_timeout_s = reply_timeout_s
         make_connection = connection_factory(url, connect_timeout_s=connect_timeout_s)
@@ -139,6 +141,7 @@ class StoreConnections:
                 self._release(connection)
         if all(isinstance(reply, ReplyError) and reply.code == "LOADING" for reply in replies):
             raise StoreUnreachable(self.name, "it is loading its data")
+        self.heard += 1
         return replies
 
     async def _acquire(self) -> AbstractConnection:

@@ -8,6 +8,9 @@ from zlib import crc32
 META: Final = "cg:meta"
 """Hash: the schema version and the number of partitions, chosen once."""
 
+LIBRARIES: Final = "cg:libraries"
+"""List: the digests of the function libraries that sidecars have loaded, the latest first."""
+
 RATE_CARDS: Final = "cg:cards"
 """Hash: every version of every rate card, by `id@version`; fields are only ever added."""
 

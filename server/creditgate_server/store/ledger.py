@@ -6,22 +6,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from creditgate_server.store import keys, records
+from creditgate_server.store import keys, layout, records
 from creditgate_server.store.clock import StoreClock, own_ms
 from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit, StoreUnreachable
-from creditgate_server.store.library import library
+from creditgate_server.store.layout import PARTITIONS, Layout
+from creditgate_server.store.library import library, load
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
     from creditgate_server.store.connections import Command, StoreConnections
     from creditgate_server.store.library import Library
-
-SCHEMA_VERSION: Final = 2
-"""Of the layout in `lua/codec.lua`; a store of another version is refused."""
-
-PARTITIONS: Final = 64
-"""Partitions of a new store: enough to spread over any cluster, few enough to sweep one by one."""
 
 OPERATIONS_PER_CALL_MAX: Final = 64
 """Operations of one organisation in one function call, some 2 ms: the store serves nobody else meanwhile."""
@@ -123,7 +118,7 @@ Reply = records.Fields | StoreError
 
 
 class Ledger:
-    """The function library on one store. Stateless but for the number of partitions, which the store decides."""
+    """The function library on one store. Stateless but for the layout, which the store decides, and the clocks."""
 
     def __init__(
         self,
@@ -138,7 +133,8 @@ class Ledger:
         """
         settings = settings or LedgerSettings()
         self._connections = connections
-        self._test_clock = settings.test_clock
+        self.test_clock = settings.test_clock
+        """Whether its time may be moved by tests."""
         self._settings = records.pack_row(
             settings.test_clock,
             settings.journal_length,
@@ -157,6 +153,8 @@ class Ledger:
             Lane.ATOMIC: self._library.atomic,
         }
         self.partitions = PARTITIONS
+        self._layout: Layout | None = None
+        self._problems: Sequence[StoreProblem] = ()
 
     async def prepare(self, *, create: bool = True) -> None:
         """Choose the layout of a new store or check that of an old one, and load the library.
@@ -164,22 +162,13 @@ class Ledger:
         With `create` false a store that holds no ledger is left as it is. Raises StoreUnfit for that and for another
         schema, and what `StoreConnections.execute` raises.
         """
-        choose: list[Command] = [
-            ("HSETNX", keys.META, "schema", SCHEMA_VERSION),
-            ("HSETNX", keys.META, "partitions", PARTITIONS),
-        ]
-        *_, meta = await self._plain([*(choose if create else ()), ("HMGET", keys.META, "schema", "partitions")])
-        if not isinstance(meta, list):
-            raise TypeError(meta)
-        if meta[0] is None:
+        if create:
+            await self._plain(layout.CHOOSE)
+        found = await layout.look(self._connections)
+        if found is None:
             self._unfit("it holds no ledger", "give the address of the store that a sidecar works on")
-        schema, self.partitions = int(meta[0]), int(meta[1])
-        if schema != SCHEMA_VERSION:
-            self._unfit(
-                f"its data has schema version {schema}, this version of creditgate needs {SCHEMA_VERSION}",
-                "start the creditgate that wrote it, or give an empty store",
-            )
-        await self._load_library()
+        self._layout, self._problems, self.partitions = found, (), found.partitions
+        await load(self._connections, self._library)
         missing = await self._missing_rights()
         if missing:
             self._unfit(
@@ -190,6 +179,11 @@ class Ledger:
 
     def _unfit(self, problem: str, remedy: str) -> NoReturn:
         raise StoreUnfit(self._connections.name, [StoreProblem(problem, remedy)])
+
+    @property
+    def heard(self) -> int:
+        """How many pipelines the store has carried out and answered."""
+        return self._connections.heard
 
     def key_of(self, root_id: str) -> str:
         """Return the key that routes the operations of an organisation."""
@@ -234,7 +228,13 @@ class Ledger:
         return ended, backlog
 
     async def probe(self) -> None:
-        """Do what a settlement does, without one, and look at the store's clock. Raises StoreError as it would."""
+        """Do what a settlement does, without one, and look at the store's layout and clock.
+
+        Raises StoreError as a settlement would, and StoreUnfit where the layout is not that of `prepare` any more:
+        nothing is read or written then until a later look finds it again.
+        """
+        if self._problems:
+            await self._check_layout()
         key = keys.partition_key(0)
         (reply,) = await self._call([("FCALL", self._library.settle, 1, key, self._settings, self._expected_ms())])
         if isinstance(reply, StoreError):
@@ -242,7 +242,28 @@ class Ledger:
         missing = await self._missing_rights()
         if missing:
             raise ReplyError("NOPERM", f"its user may not use {', '.join(missing)}")
+        await self._check_layout()
         await self._observe_clock()
+
+    async def _check_layout(self) -> None:
+        """Look at the layout, and refuse every call from now on where it has changed. Raises StoreError."""
+        try:
+            found = await layout.look(self._connections)
+        except StoreUnfit as unfit:
+            self._problems = unfit.problems
+            raise
+        if found == self._layout:
+            self._problems = ()
+        elif found is None:
+            self._problems = (StoreProblem("its ledger is gone", "restore its data, or start this server anew"),)
+        else:
+            problem = f"its ledger is another one, over {found.partitions} partitions"
+            self._problems = (StoreProblem(problem, "start this server anew"),)
+        self._require_layout()
+
+    def _require_layout(self) -> None:
+        if self._problems:
+            raise StoreUnfit(self._connections.name, self._problems)
 
     async def _missing_rights(self) -> list[str]:
         """Return the commands that the library needs and this user may not use."""
@@ -279,6 +300,7 @@ class Ledger:
 
     async def add_rate_card(self, card_id: str, version: int, packed: bytes) -> bool:
         """Add a version; False where that version exists, which is never overwritten."""
+        self._require_layout()
         (added,) = await self._plain([("HSETNX", keys.RATE_CARDS, f"{card_id}@{version}", packed)])
         return added == 1
 
@@ -298,17 +320,20 @@ class Ledger:
             if len(entries) < JOURNAL_PAGE:
                 return
 
-    async def advance_test_clock(self, ms: int) -> None:
-        """Move the ledger's time forward; only for a ledger made with `test_clock`."""
-        if not self._test_clock:
+    async def advance_test_clock(self, ms: int) -> int:
+        """Move the ledger's time forward; only for a ledger made with `test_clock`. Gives by how much it is ahead."""
+        if not self.test_clock:
             raise ValueError(ms)
-        await self._plain([("INCRBY", keys.clock_key(partition), ms) for partition in range(self.partitions)])
+        ahead = await self._plain([("INCRBY", keys.clock_key(partition), ms) for partition in range(self.partitions)])
+        return int(str(ahead[0]))
 
     async def _call(self, commands: Sequence[Command]) -> list[object]:
         """Call functions in one pipeline; where the library is missing they did not run: load it, and call them again.
 
-        What befalls the repetition stands in the place of those calls only; the others have run.
+        What befalls the repetition stands in the place of those calls only; the others have run. Somebody who changes
+        the layout deletes the functions of older versions, which are not to come back.
         """
+        self._require_layout()
         raw = await self._connections.execute(commands)
         for _ in range(LOADS_MAX):
             missing = [at for at, reply in enumerate(raw) if _is_function_missing(reply)]
@@ -316,7 +341,8 @@ class Ledger:
                 return raw
             again: Sequence[object]
             try:
-                await self._load_library()
+                await self._check_layout()
+                await load(self._connections, self._library)
                 again = await self._connections.execute([commands[at] for at in missing])
             except StoreError as error:
                 again = [error] * len(missing)
@@ -331,9 +357,6 @@ class Ledger:
             if isinstance(reply, StoreError):
                 raise reply
         return replies
-
-    async def _load_library(self) -> None:
-        await self._plain([("FUNCTION", "LOAD", "REPLACE", self._library.source)])
 
     def _command(self, requests: Sequence[Request | Group], run: list[int]) -> Command:
         first = requests[run[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from creditgate.pricing.rate_cards import VERSION_MAX, RateCard
-from creditgate.pricing.rules import InvalidRateCard, Rule, Unit
+from creditgate.pricing.rules import InvalidRateCard, Rule, Unit, check_rule
 from creditgate_server.rpc.parse.accounts import RATE_CARD_ID, RATE_CARD_ID_RULE
 from creditgate_server.rpc.parse.checks import Checks, InvalidRequest
 from creditgate_server.rpc.parse.usage import CHANNELS, DIRECTIONS, PRIORITIES, parse_region
@@ -22,10 +22,19 @@ FIRST_VERSION: Final = 1
 
 
 def parse_put_rate_card(request: pb.PutRateCardRequest) -> RateCard:
-    """Read a rate card; its version here is a stand-in, for the ledger counts them."""
+    """Read a rate card; its version here is a stand-in, for the ledger counts them.
+
+    Of each rule the first number or text out of its bounds is named, once all terms are known.
+    """
     checks = Checks()
     _check_id(request.rate_card_id, checks)
     rules = tuple(_parse_rule(f"rules[{at}]", rule, checks) for at, rule in enumerate(request.rules))
+    checks.finish()
+    for at, rule in enumerate(rules):
+        try:
+            check_rule(f"rules[{at}]", rule)
+        except InvalidRateCard as error:
+            checks.refuse(error.field, error.message)
     checks.finish()
     try:
         return RateCard(request.rate_card_id, FIRST_VERSION, rules)
@@ -59,7 +68,7 @@ def _check_id(rate_card_id: str, checks: Checks) -> None:
 
 
 def _parse_rule(path: str, rule: pb.RateRule, checks: Checks) -> Rule:
-    """Read a rule's terms; its numbers and texts are checked with the card."""
+    """Read a rule's terms; its numbers and texts are checked once all terms are known."""
     return Rule(
         name=rule.name,
         unit=checks.term(f"{path}.unit", rule.unit, _UNITS),

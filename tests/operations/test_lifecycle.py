@@ -2,88 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from tests.operations.observing import PATIENCE_S, Caller, events, frozen_store, metric, page, said, until
 from tests.rpc.conftest import failed
 from tests.rpc.fake_ledger import frame, reserve
 
 from creditgate.v1 import authorization_pb2
 
 if TYPE_CHECKING:
-    from tests.rpc.conftest import Api, ServerProcess
-
-    Start = Callable[..., ServerProcess]
-    Connect = Callable[[ServerProcess], Api]
-
-PATIENCE_S = 20.0
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition that must come true."""
-    end_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.02)
-
-
-def events(server: ServerProcess) -> list[dict[str, Any]]:
-    """Read what a server has logged so far."""
-    return [json.loads(line) for line in server.output if line.startswith("{")]
-
-
-def said(server: ServerProcess, event: str) -> bool:
-    return any(line["event"] == event for line in events(server))
-
-
-def metric(server: ServerProcess, name: str) -> float:
-    """Read one of a server's metrics, which it must serve."""
-    until(lambda: any(line.startswith("  metrics") for line in server.output))
-    address = next(line.split()[-1] for line in server.output if line.startswith("  metrics"))
-    with urllib.request.urlopen(address) as answer:
-        shown = answer.read().decode()
-    return float(next(line.split()[-1] for line in shown.splitlines() if line.startswith(f"{name} ")))
-
-
-@contextmanager
-def frozen_store(server: ServerProcess) -> Iterator[None]:
-    """Keep a server's store, and so its calls, from going on."""
-    pid = next(line["pid"] for line in events(server) if line["event"] == "store_started")
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-class Caller(threading.Thread):
-    """A call under way; `result` is its answer or its error, once joined."""
-
-    def __init__(self, call: Callable[[], object]) -> None:
-        super().__init__()
-        self._call = call
-        self.result: object = None
-
-    def run(self) -> None:
-        """Call."""
-        try:
-            self.result = self._call()
-        except grpc.RpcError as error:
-            self.result = error
+    from tests.operations.observing import Connect, Start
+    from tests.rpc.conftest import ServerProcess
 
 
 def test_a_server_greets_with_its_address_its_store_and_its_metrics(start: Start) -> None:
@@ -95,6 +35,7 @@ def test_a_server_greets_with_its_address_its_store_and_its_metrics(start: Start
     greeting = "".join(server.output)
     assert f"serves on {server.target}" in greeting
     assert str(server.data_dir) in greeting
+    assert f"export CREDITGATE_TARGET={server.target}; creditgate accounts create" in greeting
     assert "every decision is on disk before it is answered" in greeting
 
 
@@ -171,30 +112,6 @@ def test_a_data_directory_that_is_taken_is_an_error_that_names_it(
     assert str(server.data_dir) in failure.output
 
 
-def test_a_unix_socket_serves_and_is_not_taken_away_while_it_does(
-    start: Start, start_failure: Callable[..., Any], connect: Connect, short_directory: Path, organisation: str
-) -> None:
-    address = f"unix:{short_directory}/{organisation}.sock"
-    api = connect(start(LISTEN=address))
-    api.open_account(organisation, 5)
-
-    failure = start_failure(LISTEN=address)
-
-    assert failure.status == 1
-    assert address in failure.output
-    assert api.available(organisation) == 5
-
-
-def test_a_unix_socket_that_nobody_listens_on_is_no_obstacle(
-    start: Start, connect: Connect, short_directory: Path, organisation: str
-) -> None:
-    path = short_directory / f"{organisation}.sock"
-    with socket.socket(socket.AF_UNIX) as left_behind:
-        left_behind.bind(str(path))
-
-    assert connect(start(LISTEN=f"unix:{path}")).is_serving()
-
-
 @pytest.mark.parametrize("with_signal", [signal.SIGTERM, signal.SIGINT])
 def test_calls_under_way_are_answered_when_a_server_stops(
     with_signal: signal.Signals, start: Start, connect: Connect, organisation: str
@@ -254,8 +171,11 @@ def test_health_says_so_first_when_a_server_stops(start: Start, connect: Connect
     with frozen_store(server):
         caller.start()
         until(lambda: metric(server, "creditgate_calls_under_way") == 1)
+        assert page(server, "/readyz") == (200, "serving\n")
         server.process.send_signal(signal.SIGTERM)
         assert not next(watch)
+        assert page(server, "/readyz") == (503, "draining\n")
+        assert page(server, "/livez") == (200, "live\n")
         assert caller.is_alive()
     caller.join()
 
