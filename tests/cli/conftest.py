@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +19,7 @@ from typing import Any
 import pytest
 
 from creditgate_server.__main__ import main
+from creditgate_server.store.embedded import EmbeddedStore
 
 PATIENCE_S = 30.0
 """Far beyond what any of it takes."""
@@ -103,6 +107,25 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """Start servers of a test's own, all on one data directory: one after the other."""
     with ExitStack() as stack:
         yield lambda *arguments: stack.enter_context(serving(tmp_path / "data", *arguments))
+
+
+@pytest.fixture
+def freeze_store() -> Iterator[Callable[[RunningServer], None]]:
+    """Let the embedded store of a server answer nobody any more, until the test ends."""
+    frozen: list[int] = []
+
+    def freeze(server: RunningServer) -> None:
+        with socket.socket(socket.AF_UNIX) as store:
+            store.connect(EmbeddedStore(server.data_dir).url.removeprefix("unix://"))
+            store.sendall(b"INFO server\r\n")
+            found = re.search(rb"process_id:(\d+)", store.recv(65_536))
+        assert found is not None
+        frozen.append(int(found[1]))
+        os.kill(frozen[-1], signal.SIGSTOP)
+
+    yield freeze
+    for process_id in frozen:
+        os.kill(process_id, signal.SIGCONT)
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.cli.conftest import environment_of
+from tests.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Command
+    from tests.cli.conftest import Command, RunningServer
+
+COMMAND = (sys.executable, "-m", "creditgate_server")
 
 
 def test_creates_accounts_in_order(ask: Command, organisation: str) -> None:
@@ -164,3 +170,27 @@ def test_an_id_that_no_account_can_have_is_a_usage_error(ask: Command, account_i
     assert ran.status == 2
     assert ran.err.startswith("creditgate: ACCOUNT ")
     assert len(ran.err.splitlines()) == 1
+
+
+def test_an_account_is_closed_in_one_way_only(ask: Command, funded: str) -> None:
+    ran = ask("accounts", "update", funded, "--status", "closed")
+
+    assert ran.status == 2
+    assert ran.err.endswith("argument --status: write one of active, suspended, not 'closed'\n")
+
+
+def test_what_was_created_before_a_failure_is_said(ask: Command, organisation: str) -> None:
+    ran = ask("accounts", "create", organisation, f"{organisation}/a/b", f"{organisation}/c")
+
+    assert ran.status == 4
+    assert ran.out == f"{organisation} created\n"
+    assert f"`creditgate accounts create {organisation}/a`" in ran.err
+
+
+def test_accounts_with_nothing_left_stand_out(server: RunningServer, ask: Command, funded: str) -> None:
+    ask("accounts", "create", f"{funded}/empty", "--funding", "own")
+
+    with Terminal([*COMMAND, "accounts", "list", funded], environment_of({"TARGET": server.target})) as terminal:
+        shown = terminal.read_all()
+
+    assert re.search(r"\x1b\[31m *0\x1b", shown)

@@ -119,7 +119,7 @@ def test_a_usage_is_sent_as_it_was_said(ask: Command, funded: str) -> None:
 
     assert ask("reserve", funded, *traffic, *said, "--expiry-action", "commit").status == 0
 
-    hold = ask("holds", funded, "call-1", "--json").document
+    hold = ask("holds", funded, "call-1", "--json").document["reservation"]
     assert (hold["credits"], hold["price"]["rule"], hold["expiry_action"]) == (2, "voice", "COMMIT")
     assert hold["labels"] == {"campaign": "7", "team": "a=b"}
     assert hold["draws"][0]["grants"] == [{"grant_id": "first", "credits": 2}]
@@ -174,7 +174,7 @@ def test_a_commit_takes_either_credits_or_a_usage(ask: Command, held: str, size:
 
     assert ran.status == 2
     assert "--credits" in ran.err
-    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
+    assert ask("holds", held, "msg-1", "--json").document["reservation"]["state"] == "PENDING"
 
 
 def test_a_part_is_captured_and_the_rest_stays_held(ask: Command, held: str) -> None:
@@ -186,7 +186,7 @@ def test_a_part_is_captured_and_the_rest_stays_held(ask: Command, held: str) -> 
     assert "1 credit captured; the rest stays held" in first.out
     assert "by an earlier call" in again.out
     assert (made["state"], made["credits"], len(made["commit_id"])) == ("PENDING", 1, 16)
-    hold = ask("holds", held, "msg-1", "--json").document
+    hold = ask("holds", held, "msg-1", "--json").document["reservation"]
     assert (hold["credits"], hold["held"], hold["captured"]) == (3, 1, 2)
     columns = ask("holds", held).out.splitlines()[-1].split()
     assert columns[2:4] == ["1", "2"]
@@ -197,7 +197,7 @@ def test_a_commit_id_is_for_holds_that_are_kept_open(ask: Command, held: str) ->
 
     assert ran.status == 2
     assert "--keep-open" in ran.err
-    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
+    assert ask("holds", held, "msg-1", "--json").document["reservation"]["state"] == "PENDING"
 
 
 def test_what_a_cap_leaves_out_is_said(ask: Command, funded: str) -> None:
@@ -218,14 +218,14 @@ def test_an_overage_that_is_rejected_leaves_the_hold(ask: Command, held: str) ->
 
     assert ran.status == 4
     assert f"`creditgate holds {held} msg-1`" in ran.err
-    assert ask("holds", held, "msg-1", "--json").document["state"] == "PENDING"
+    assert ask("holds", held, "msg-1", "--json").document["reservation"]["state"] == "PENDING"
 
 
 def test_extends_a_hold(ask: Command, held: str) -> None:
     ran = ask("extend", held, "msg-1", "--ttl", "2h")
 
     assert ran.status == 0
-    expire_time = ask("holds", held, "msg-1", "--json").document["expire_time"]
+    expire_time = ask("holds", held, "msg-1", "--json").document["reservation"]["expire_time"]
     until = datetime.fromisoformat(expire_time)
     assert timedelta(hours=2, minutes=-1) < until - datetime.now(UTC) <= timedelta(hours=2)
     assert f"msg-1 is held until {until:%Y-%m-%d %H:%M:%SZ}" in ran.out
@@ -311,3 +311,32 @@ def test_a_wrong_value_is_a_usage_error_that_names_the_option(
     assert ran.status == 2
     assert named in ran.err.splitlines()[-1]
     assert ask("holds", funded, "--json").document == {"reservations": []}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        pytest.param(("commit", "{}", "nope"), "reservation nope of {}: ", id="commit"),
+        pytest.param(("release", "{}", "nope"), "reservation nope of {}: ", id="release"),
+        pytest.param(("extend", "{}", "nope", "--ttl", "1h"), "reservation nope of {}: ", id="extend"),
+        pytest.param(("holds", "{}", "nope"), "reservation nope of {}: ", id="holds"),
+        pytest.param(("refund", "{}", "nope"), "reservation nope of {}: ", id="refund of a reservation"),
+        pytest.param(("refund", "{}", "--charge", "nope"), "charge nope of {}: ", id="refund of a charge"),
+        pytest.param(("revoke", "{}", "nope"), "grant nope of {}: ", id="revoke"),
+        pytest.param(("grant", "{}", "5", "--id", "first"), "id first of {}: ", id="an id of something else"),
+        pytest.param(("rates", "show", "nope"), "no rate card nope", id="rate card"),
+    ],
+)
+def test_an_id_that_is_wrong_is_named(ask: Command, funded: str, words: tuple[str, ...], named: str) -> None:
+    ran = ask(*(word.format(funded) for word in words))
+
+    assert ran.status == 4
+    assert named.format(funded) in ran.err
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_options_that_contradict_each_other_are_both_named(ask: Command, funded: str) -> None:
+    ran = ask("reserve", funded, "--body", "x", "--to", "+14155550100", "--recipients", "5")
+
+    assert ran.status == 2
+    assert ran.err == "creditgate: --to must be left out when --recipients is above 1\n"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -16,8 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from creditgate import __version__, errors
-from creditgate_server.cli.exit_codes import ExitCode
-from creditgate_server.cli.failures import exit_code_of, how_to_repeat, line_of
+from creditgate_server.cli.failures import how_to_repeat, line_of
 from creditgate_server.cli.parser import make_parser
 
 if TYPE_CHECKING:
@@ -55,13 +52,13 @@ def test_every_command_has_a_function_that_runs_it() -> None:
 def test_every_command_offers_json() -> None:
     without = [name for name, parser in ALL.items() if "  --json " not in parser.format_help()]
 
-    assert without == ["creditgate"]
+    assert without == []
 
 
 def test_all_commands_that_are_promised_exist() -> None:
     promised = (
         "serve demo quote reserve commit release extend charge refund grant revoke transfer grants holds balance"
-        " accounts rates explain verify health doctor"
+        " accounts rates explain verify health doctor completion"
     )
 
     assert {f"creditgate {word}" for word in promised.split()} <= ALL.keys()
@@ -78,13 +75,6 @@ def test_the_examples_of_a_command_can_be_typed_as_they_are(name: str) -> None:
     for words in examples(ALL[name]):
         arguments = make_parser().parse_args(words[1:])
         assert arguments.parser.prog == name
-
-
-def test_help_tells_every_exit_status() -> None:
-    lines = make_parser().format_help().partition("exit status:")[2].splitlines()
-    told = {int(line.split()[0]) for line in lines if line.strip()[:1].isdigit()}
-
-    assert told == set(ExitCode) - {ExitCode.INTERRUPTED}
 
 
 def test_help_fits_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,10 +97,35 @@ def test_no_command_is_a_usage_error_that_shows_what_there_is(run: Command) -> N
 
 
 @pytest.mark.parametrize(
-    "words", [("blance", "acme"), ("balance",), ("balance", "acme", "--jsn"), ("balance", "a", "b")]
+    ("words", "hint"),
+    [
+        pytest.param(("blance", "acme"), "there is no command 'blance'; did you mean balance?", id="command"),
+        pytest.param(("BALANCE", "acme"), "there is no command 'BALANCE'; did you mean balance?", id="capitals"),
+        pytest.param(("accounts", "crate"), "there is no action 'crate'; did you mean create?", id="action"),
+        pytest.param(("balance", "acme", "--jsn"), "arguments: --jsn; did you mean --json?", id="option"),
+        pytest.param(("grant", "a", "5", "--expire=9d"), "--expire=9d; did you mean --expires?", id="with a value"),
+        pytest.param(("help",), "did you mean --help?", id="an option as a command"),
+        pytest.param(
+            ("rates", "frob"), "there is no action 'frob'; there are list, show, put, check", id="nothing like"
+        ),
+        pytest.param(("balance", "acme", "--frob"), "arguments: --frob", id="no option like it"),
+        pytest.param(("balance", "acme", "other"), "arguments: other", id="too many words"),
+        pytest.param(("balance",), "required: ACCOUNT", id="too few words"),
+    ],
 )
-def test_a_misspelt_command_is_a_usage_error(run: Command, words: tuple[str, ...]) -> None:
-    assert run(*words).status == 2
+def test_a_misspelt_word_is_a_usage_error_that_says_what_may_be_meant(
+    run: Command, words: tuple[str, ...], hint: str
+) -> None:
+    ran = run(*words)
+
+    assert ran.status == 2
+    assert ran.err.endswith(f"{hint}\n")
+
+
+def test_json_and_the_server_may_be_said_first(run: Command, ask: Command, funded: str, server: RunningServer) -> None:
+    said_last = ask("balance", funded, "--json").document
+
+    assert run("--target", server.target, "--json", "balance", funded).document == said_last
 
 
 def test_options_may_stand_before_and_behind_an_action(ask: Command, funded: str) -> None:
@@ -143,7 +158,7 @@ def test_an_unknown_option_shows_those_of_its_command(run: Command) -> None:
 
     assert ran.status == 2
     assert ran.err.startswith("usage: creditgate accounts show ")
-    assert ran.err.endswith("unrecognized arguments: --jsn\n")
+    assert ran.err.endswith("unrecognized arguments: --jsn; did you mean --json?\n")
 
 
 def test_a_failure_is_a_document_where_json_was_asked_for(run: Command, nobody_s_address: str) -> None:
@@ -212,41 +227,7 @@ def test_a_known_outcome_needs_no_hint(failure: errors.CallFailed) -> None:
 def test_a_defect_of_the_server_is_named_by_its_request() -> None:
     failure = errors.InternalError("a defect", reason="INTERNAL", metadata={"request_id": "0192f3c1"})
 
-    assert exit_code_of(failure) == 4
-    assert "0192f3c1" in line_of(failure)
-
-
-def test_a_store_that_is_down_is_no_unreachable_server() -> None:
-    assert exit_code_of(errors.Unavailable("no store", reason="STORE_UNREACHABLE")) == 4
-
-
-def test_a_reader_that_leaves_early_leaves_no_traceback(server: RunningServer) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "creditgate_server", "accounts", "--json", "--target", server.target],
-        stdout=writer,
-        stderr=subprocess.PIPE,
-    )
-    os.close(writer)
-
-    assert process.communicate()[1] == b""
-
-
-def test_interrupting_tells_how_to_learn_the_outcome() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        target = f"127.0.0.1:{silent.getsockname()[1]}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "creditgate_server", "grant", "acme", "5", "--target", target, "--id", "order-1"],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with silent.accept()[0]:  # it asks, so it is beyond its start
-            process.send_signal(signal.SIGINT)
-            error = process.communicate()[1]
-
-    assert process.returncode == 130
-    assert error.splitlines() == ["creditgate: interrupted; to learn whether it was done, repeat it with --id order-1"]
+    assert "0192f3c1" in line_of(failure, Namespace())
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
-"""`explain`: sentences that say who pays, with which grants, why not with others, and what is missing."""
+"""`explain`: sentences that say what is decided and why, then tables of the grants and limits that it rests on."""
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from creditgate import answers, terms
+from creditgate_server.cli import tables
 from creditgate_server.cli.explanation_views import explained
 
 if TYPE_CHECKING:
@@ -32,35 +35,85 @@ def told(ask: Command, *words: str) -> list[str]:
     return ran.out.splitlines()
 
 
-def test_every_grant_says_what_it_does(ask: Command, teams: str) -> None:
+def cells(lines: list[str], title: str) -> list[list[str]]:
+    """The rows of the table below a title, cell by cell."""
+    start = lines.index(title) + 3
+    rows = iter([*lines[start:], ""])
+    return [re.split(r"  +", line.strip()) for line in itertools.takewhile(bool, rows)]
+
+
+GRANTS = "Grants, in the order in which they burn"
+
+
+def test_what_can_be_paid_is_said_with_its_price(ask: Command, teams: str) -> None:
     lines = told(ask, f"{teams}/field", "--body", "hello", "--to", "+14155550100")
 
-    assert lines[:2] == [
-        f"{teams}/field may send this.",
+    wallet = "a wallet with 219 credits available, 109 of which may be spent on this"
+    assert lines[:5] == [
+        f"{teams}/field can pay 1 credit.",
         "It costs 1 credit, by rule sms of rate card default, version 1.",
-    ]
-    assert lines[2].startswith(f"{teams} pays for {teams}/field, out of a wallet with 219 credits available")
-    assert sorted(lines[3:8]) == [
-        "  first (purchased) would pay 1 of its 100 credits.",
-        "  new-year (purchased) cannot pay yet: its 500 credits begin on 2099-01-01 00:00:00Z.",
-        "  oceania (purchased) cannot pay: its 60 credits are for AU, NZ only.",
-        "  promo (promotional) cannot pay: its 50 credits are for mms only.",
-        "  spare (purchased) is not needed: its 9 credits stay.",
-    ]
-    assert lines[8:] == [
-        f"{teams}/field has credits of its own, which do not pay here:",
-        "  own (purchased) has 7 credits.",
-        f"The limit of {teams}/field leaves 40 credits, which is enough.",
+        f"{teams} pays for {teams}/field, out of {wallet}.",
         "The next credits begin on 2099-01-01 00:00:00Z: 500 credits.",
+        "",
     ]
 
 
-def test_a_denial_says_how_many_are_short_and_what_helps(ask: Command, teams: str) -> None:
+def test_every_grant_says_what_it_does(ask: Command, teams: str) -> None:
+    grants = cells(told(ask, f"{teams}/field", "--body", "hello", "--to", "+14155550100"), GRANTS)
+
+    assert sorted(grants[:5]) == [
+        ["first", teams, "purchased", "100", "1"],
+        ["new-year", teams, "purchased", "500", "begins on 2099-01-01 00:00:00Z"],
+        ["oceania", teams, "purchased", "60", "only for AU, NZ"],
+        ["promo", teams, "promotional", "50", "only for mms"],
+        ["spare", teams, "purchased", "9", "not needed"],
+    ]
+    assert grants[5:] == [["own", f"{teams}/field", "purchased", "7", f"{teams}/field does not pay here"]]
+
+
+def test_every_limit_says_what_it_leaves(ask: Command, teams: str) -> None:
+    usage = ("--body", "hello")
+
+    assert cells(told(ask, f"{teams}/field", *usage), "Limits") == [[f"{teams}/field", "40", "enough"]]
+    assert cells(told(ask, f"{teams}/field", *usage, "--direction", "inbound"), "Limits") == [
+        [f"{teams}/field", "40", "does not count this"]
+    ]
+
+
+def test_a_limit_that_is_reached_says_what_is_left_and_what_helps(ask: Command, teams: str) -> None:
     lines = told(ask, f"{teams}/field", "--segments", "45")
 
-    assert lines[0] == f"{teams}/field may not send: the limit of {teams}/field is 5 credits short."
-    assert f"The limit of {teams}/field leaves 40 credits, 5 too few." in lines
-    assert lines[-1].startswith(f"What helps: `creditgate grant {teams}/field 5 --kind allotment`")
+    assert lines[0] == f"{teams}/field cannot pay 45 credits: its limit has 40 left, 5 too few."
+    helps = lines.index(f"This raises the limit of {teams}/field by as many:")
+    assert lines[helps + 1] == f"  creditgate grant {teams}/field 5 --kind allotment"
+    assert cells(lines, "Limits") == [[f"{teams}/field", "40", "5", "too little"]]
+
+
+def test_a_limit_above_is_named(ask: Command, teams: str) -> None:
+    ask("accounts", "create", f"{teams}/field/east")
+
+    lines = told(ask, f"{teams}/field/east", "--segments", "45")
+
+    assert lines[0] == f"{teams}/field/east cannot pay 45 credits: the limit of {teams}/field has 40 left, 5 too few."
+
+
+def test_a_wallet_that_is_too_small_says_what_there_is(ask: Command, teams: str) -> None:
+    ask("accounts", "create", f"{teams}/sales")
+
+    team, root = (told(ask, level, "--segments", "300") for level in (f"{teams}/sales", teams))
+
+    missing = "has 109 to spend on this, 191 too few."
+    assert team[0] == f"{teams}/sales cannot pay 300 credits: the wallet of {teams} {missing}"
+    assert root[0] == f"{teams} cannot pay 300 credits: its wallet {missing}"
+    assert f"  creditgate grant {teams} 191" in root
+
+
+def test_an_overdraft_counts_as_what_there_is(ask: Command, teams: str) -> None:
+    ask("accounts", "update", teams, "--overdraft-limit", "50")
+
+    assert told(ask, teams, "--segments", "300")[0].endswith(
+        "its wallet has 109 to spend on this and may go 50 below zero, 141 too few."
+    )
 
 
 def test_a_limit_says_when_it_grows(ask: Command, teams: str) -> None:
@@ -78,10 +131,10 @@ def test_monitoring_and_switching_off_are_said(ask: Command, teams: str) -> None
     lines = told(ask, f"{teams}/field", "--segments", "45")
 
     level = f"{teams}/field"
-    assert lines[0] == f"{level} may send this, though the limit of {level} is 5 credits short: {level} only monitors."
-    assert f"  first (purchased) is not touched: {teams} enforces nothing; its 100 credits stay." in lines
-    assert f"The limit of {level} leaves 40 credits, 5 too few, but is only monitored." in lines
-    assert not any("What helps" in line for line in lines)
+    assert lines[0] == f"{level} may send this, though its limit has 40 left, 5 too few: {level} only monitors."
+    assert ["first", teams, "purchased", "100", f"{teams} enforces nothing"] in cells(lines, GRANTS)
+    assert cells(lines, "Limits") == [[level, "40", "5", "only monitored"]]
+    assert not any("creditgate grant" in line for line in lines)
 
 
 def test_what_is_out_of_use_is_said(ask: Command, teams: str) -> None:
@@ -90,8 +143,18 @@ def test_what_is_out_of_use_is_said(ask: Command, teams: str) -> None:
 
     lines = told(ask, f"{teams}/field", "--segments", "1")
 
-    assert lines[0] == f"{teams}/field may not send: {teams}/field is suspended."
+    assert lines[0] == f"{teams}/field may not send this: {teams}/field is suspended."
     assert f"{teams} is suspended." in lines
+    assert f"  creditgate accounts update {teams}/field --status active" in lines
+
+
+def test_what_no_credits_would_help_says_what_does(ask: Command, funded: str) -> None:
+    ask("accounts", "update", funded, "--floor", "100")
+
+    lines = told(ask, funded, "--segments", "1", "--priority", "bulk")
+
+    assert lines[0].startswith(f"{funded} cannot pay 1 credit: the floor of {funded} keeps credits from BULK usage")
+    assert "What helps: transactional usage may go below the floor." in lines
 
 
 def test_an_empty_wallet_has_no_grants(ask: Command, organisation: str) -> None:
@@ -118,18 +181,16 @@ def test_a_reservation_says_how_it_was_paid(ask: Command, teams: str) -> None:
     assert held[1] == (
         "It was granted 120 credits for 1 recipient, at 120 credits a recipient (sms, of card default version 1)."
     )
-    assert held[2:] == [
-        f"{teams} pays for {teams}/field.",
-        f"Of the wallet of {teams}:",
-        "  first holds 100 credits.",
-        "  spare holds 9 credits.",
-        "  No grant covers 11 credits: overdraft.",
-        f"Of the limit of {teams}/field:",
-        "  cap holds 40 credits.",
-        "  80 credits let through: it was not enforced.",
+    assert held[2] == f"{teams} pays for {teams}/field."
+    assert cells(held, "Held") == [
+        [teams, "wallet", "first", "100"],
+        [teams, "wallet", "spare", "9"],
+        [teams, "wallet", "no grant: overdraft", "11"],
+        [f"{teams}/field", "limit", "cap", "40"],
+        [f"{teams}/field", "limit", "no grant: not enforced", "80"],
     ]
     assert committed[0] == f"msg-1 of {teams}/field is committed; 105 credits captured, 2 of them refunded."
-    assert "  first paid 100 credits." in committed
+    assert [teams, "wallet", "first", "100"] in cells(committed, "Captured")
 
 
 @pytest.mark.parametrize(
@@ -156,7 +217,8 @@ def test_a_document_has_it_all(ask: Command, teams: str) -> None:
     assert (document["next_credit_time"], document["next_credits"]) == ("2099-01-01T00:00:00Z", 500)
 
 
-def test_a_verdict_of_a_newer_server_is_shown_as_it_is() -> None:
+def test_a_verdict_of_a_newer_server_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
     balance = answers.Balance(
         account_id="acme",
         payer_id="acme",
@@ -194,6 +256,7 @@ def test_a_verdict_of_a_newer_server_is_shown_as_it_is() -> None:
         reservation=None,
     )
 
-    wallet, shown = [text.words for text in explained(explanation)][1:]
-    assert wallet.endswith("5 credits available, 3 of which may be spent on this, 2 reserved, a debt of 1:")
-    assert shown == "  g1 (plan) unrecognized 42."
+    shown = tables.drawn(explained(explanation))
+
+    assert "5 credits available, 3 of which may be spent on this, 2 reserved, a debt of 1." in shown
+    assert shown.splitlines()[-1].split() == ["g1", "acme", "plan", "5", "unrecognized", "42"]

@@ -11,6 +11,7 @@ import pytest
 
 ABSENT_MODULES = (
     "_pytest",
+    "argcomplete",
     "grpc_health",
     "grpc_reflection",
     "hiredis",

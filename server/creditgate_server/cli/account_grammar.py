@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from creditgate.terms import GrantKind
-from creditgate_server.cli.grammar import account_id, add_client, journal, operation_id
+from creditgate.terms import AccountStatus, GrantKind
+from creditgate_server.cli.grammar import account_id, add_client, filters, journal, limit, operation_id
 from creditgate_server.cli.options import account_settings, channels, choice
-from creditgate_server.cli.values import point_in_time, region, whole_number
+from creditgate_server.cli.values import choices, point_in_time, region, term, whole_number
 
 if TYPE_CHECKING:
     from creditgate_server.cli.grammar import Commands
@@ -24,6 +24,8 @@ GRANT_EXAMPLES: Final = """\
 
 GRANTS_EXAMPLES: Final = """\
   creditgate grants acme --ended
+  creditgate grants acme invoice-7
+  creditgate grants --account acme --below --limit 20
 """
 
 REVOKE_EXAMPLES: Final = """\
@@ -33,6 +35,11 @@ REVOKE_EXAMPLES: Final = """\
 
 TRANSFER_EXAMPLES: Final = """\
   creditgate transfer acme acme/venue-2 500 --actor ann
+"""
+
+LIST_EXAMPLES: Final = """\
+  creditgate accounts list acme
+  creditgate accounts list --short-of 100 --limit 20
 """
 
 CREATE_EXAMPLES: Final = """\
@@ -56,11 +63,13 @@ def add_credit_commands(commands: Commands) -> None:
     grants = add_client(
         commands,
         "grants",
-        "credits:grants",
-        "list the grants of an account, and what is left of each",
+        "grants:grants",
+        "list grants, newest first, and what is left of each, or show one",
         GRANTS_EXAMPLES,
     )
-    account_id(grants)
+    grants.usage = "%(prog)s [ACCOUNT [GRANT]] [option ...]"
+    filters(grants, "list those of this account; default: of all accounts")
+    grants.add_argument("grant_id", nargs="?", metavar="GRANT", help="show this one, and what became of its credits")
     grants.add_argument(
         "--ended", action="store_true", help="list those that are used up, expired, revoked or moved too"
     )
@@ -125,13 +134,43 @@ def _add_grant(commands: Commands) -> None:
     journal(grant, "who gives them", reference="what they stand for elsewhere, such as an invoice")
 
 
+def _add_list(actions: Commands) -> None:
+    listing = add_client(
+        actions, "list", "accounts:list_all", "list accounts with their balances (the default)", LIST_EXAMPLES
+    )
+    listing.usage = "%(prog)s [PARENT] [option ...]"
+    whose = listing.add_mutually_exclusive_group()
+    whose.add_argument("parent_id", nargs="?", default="", metavar="PARENT", help="list those below this one")
+    whose.add_argument(
+        "--account",
+        dest="accounts",
+        action="append",
+        metavar="ACCOUNT",
+        help="list this one and those below it; may be repeated",
+    )
+    listing.add_argument(
+        "--short-of",
+        type=whole_number,
+        metavar="N",
+        help="list those that can spend less than N credits, by what is available to them and what their limits leave",
+    )
+    listing.add_argument(
+        "--status",
+        dest="with_status",  # what is there without `list` too must not be a setting of the other actions
+        type=term(AccountStatus),
+        metavar=choices(AccountStatus),
+        help="list those of this status",
+    )
+    limit(listing)
+
+
 def add_account_commands(commands: Commands) -> None:
     """Add `accounts` and its actions."""
     accounts = add_client(commands, "accounts", "accounts:list_all", "list, create, show, update and close accounts")
-    accounts.set_defaults(parent_id="")
-    inner = accounts.add_subparsers(metavar="ACTION", dest="action", title="actions")
-    listing = add_client(inner, "list", "accounts:list_all", "list accounts with their balances (the default)")
-    listing.add_argument("parent_id", nargs="?", default="", metavar="PARENT", help="only those below this one")
+    accounts.usage = "%(prog)s [option ...] [ACTION ...]"
+    accounts.set_defaults(parent_id="", accounts=None, short_of=None, with_status=None, limit=None)
+    inner = accounts.add_subparsers(prog=accounts.prog, metavar="ACTION", dest="action", title="actions")
+    _add_list(inner)
     create = add_client(
         inner,
         "create",

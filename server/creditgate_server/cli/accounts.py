@@ -6,14 +6,16 @@ from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from creditgate.answers import Account, AccountSummary, Standing
+from creditgate import Client
+from creditgate.answers import Account, AccountSummary, Balance, CreatedAccount, Standing
 from creditgate.terms import AccountStatus, Enforcement
 from creditgate_server.cli.authorization_views import balance_facts
-from creditgate_server.cli.connection import PAGE_SIZE, connect
-from creditgate_server.cli.documents import Document, Json, document_of, json_of
+from creditgate_server.cli.connection import connect
+from creditgate_server.cli.documents import Document, document_of, json_of
 from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.failures import CommandFailed
 from creditgate_server.cli.grant_views import scope_of
+from creditgate_server.cli.listings import PAGE_SIZE, first, outermost, shown_while_read
 from creditgate_server.cli.options import account_fields
 from creditgate_server.cli.output import Output
 from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, amount, counted, debt, text_of
@@ -22,24 +24,60 @@ from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Valu
 def list_all(arguments: Namespace, output: Output) -> ExitCode:
     """List accounts with their balances."""
     with connect(arguments) as client:
-        found = list(client.list_accounts(arguments.parent_id, page_size=PAGE_SIZE))
+        read = shown_while_read(_asked(client, arguments), output, "accounts")
+        found, more = first((each for each in read if _is_wanted(each, arguments)), arguments.limit)
     headings = ("Account", "Name", "Status", "Paid by", "Available", "Reserved", "Debt", "Limit left")
-    empty = "no accounts: create one with `creditgate accounts create ID`"
-    output.answer({"accounts": json_of(found)}, [Table(headings, [_summary_row(each) for each in found], empty=empty)])
+    is_filtered = arguments.short_of is not None or arguments.with_status is not None
+    empty = "no accounts" if is_filtered else "no accounts: create one with `creditgate accounts create ID`"
+    table = Table(headings, [_summary_row(each) for each in found], empty=empty)
+    output.answer({"accounts": json_of(found)}, [table, *more])
     return ExitCode.DONE
+
+
+def _asked(client: Client, arguments: Namespace) -> Iterator[AccountSummary]:
+    """Read the accounts below one, those that were named with all below them, or all."""
+    if not arguments.accounts:
+        yield from client.list_accounts(arguments.parent_id, page_size=PAGE_SIZE)
+        return
+    for account_id in outermost(arguments.accounts):
+        account = client.get_account(account_id)
+        yield AccountSummary(account=account, balance=client.get_balance(account_id).balance)
+        yield from client.list_accounts(account_id, page_size=PAGE_SIZE)
+
+
+def _is_wanted(summary: AccountSummary, arguments: Namespace) -> bool:
+    """Tell whether the filters admit an account. One that is closed is short of nothing, unless it is asked for."""
+    status = summary.account.status
+    if arguments.with_status is not None and status is not arguments.with_status:
+        return False
+    if arguments.short_of is None:
+        return True
+    is_in_use = status is not AccountStatus.CLOSED or arguments.with_status is not None
+    return is_in_use and _spendable(summary.balance) < arguments.short_of
+
+
+def _spendable(balance_: Balance) -> int:
+    """Return what an account can spend: what is available to it, or what its limits leave of that."""
+    return balance_.available if balance_.limit_left is None else min(balance_.available, balance_.limit_left)
 
 
 def create(arguments: Namespace, output: Output) -> ExitCode:
     """Create accounts in the order in which they are named; one that fails ends the command."""
-    documents: list[Json] = []
-    with connect(arguments) as client:
-        for account_id in arguments.account_ids:
-            answer = client.create_account(account_id, **account_fields(arguments))
-            documents.append(document_of(answer))
-            words = "existed already" if answer.replayed else "created"
-            output.show([Sentence(Text(f"{account_id} {words}", Tone.GOOD))])
-    output.document({"accounts": documents})
+    created: list[CreatedAccount] = []
+    try:
+        with connect(arguments) as client, output.progress("creating accounts") as on_progress:
+            for account_id in arguments.account_ids:
+                created.append(client.create_account(account_id, **account_fields(arguments)))
+                on_progress(len(created), len(arguments.account_ids))
+    finally:
+        output.show(map(_created, created))
+    output.document({"accounts": json_of(created)})
     return ExitCode.DONE
+
+
+def _created(answer: CreatedAccount) -> Sentence:
+    words = "existed already" if answer.replayed else "created"
+    return Sentence(Text(f"{answer.account.account_id} {words}", Tone.GOOD))
 
 
 def show(arguments: Namespace, output: Output) -> ExitCode:
@@ -93,12 +131,17 @@ def _summary_row(summary: AccountSummary) -> tuple[Value, ...]:
         account.account_id,
         account.display_name,
         _status(account.status),
-        balance_.payer_id,
-        amount(balance_.available),
+        balance_.payer_id if balance_.payer_id != account.account_id else None,
+        _short(balance_.available),
         balance_.reserved,
         debt(balance_.debt),
-        balance_.limit_left,
+        None if balance_.limit_left is None else _short(balance_.limit_left),
     )
+
+
+def _short(credits_: int) -> Text:
+    """Write what is left to be spent; nothing left stands out."""
+    return Text(f"{credits_:,}", Tone.BAD if credits_ <= 0 else Tone.PLAIN)
 
 
 def _settings(account: Account) -> Facts:

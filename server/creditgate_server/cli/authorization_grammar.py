@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from creditgate.terms import ExpiryAction
-from creditgate_server.cli.grammar import account_id, add_client, operation_id, reservation_id
+from creditgate_server.cli.grammar import account_id, add_client, filters, operation_id, reservation_id
 from creditgate_server.cli.options import actual_usage, choice, usage
 from creditgate_server.cli.values import duration_s, time_past, whole_number
 
@@ -55,6 +55,7 @@ REFUND_EXAMPLES: Final = """\
 """
 
 HOLDS_EXAMPLES: Final = """\
+  creditgate holds --limit 20
   creditgate holds acme --below
   creditgate holds acme/field message-1
 """
@@ -66,12 +67,7 @@ def add_authorization_commands(commands: Commands) -> None:
     _add_reserve(commands)
     _add_settlements(commands)
     _add_charge_and_refund(commands)
-    holds = add_client(
-        commands, "holds", "authorizations:holds", "list open holds, or show one with its provenance", HOLDS_EXAMPLES
-    )
-    account_id(holds)
-    holds.add_argument("reservation_id", nargs="?", metavar="ID", help="show this one, open or settled not long ago")
-    holds.add_argument("--below", action="store_true", help="list those of the accounts below it too")
+    _add_holds(commands)
 
 
 def _add_questions(commands: Commands) -> None:
@@ -172,3 +168,16 @@ def _add_charge_and_refund(commands: Commands) -> None:
         "--credits", type=whole_number, metavar="N", help="how many; default: all that is not refunded yet"
     )
     operation_id(refund, "the refund's id, such as the ticket's; default: a new one")
+
+
+def _add_holds(commands: Commands) -> None:
+    holds = add_client(
+        commands,
+        "holds",
+        "holds:holds",
+        "list open holds, soonest expiry first, or show one with its provenance",
+        HOLDS_EXAMPLES,
+    )
+    holds.usage = "%(prog)s [ACCOUNT [ID]] [option ...]"
+    filters(holds, "list those of this account; default: of all accounts")
+    holds.add_argument("reservation_id", nargs="?", metavar="ID", help="show this one, open or settled not long ago")

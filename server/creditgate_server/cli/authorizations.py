@@ -1,4 +1,4 @@
-"""`quote`, `reserve`, `commit`, `release`, `extend`, `charge`, `refund` and `holds`: the hot path, by hand."""
+"""`quote`, `reserve`, `commit`, `release`, `extend`, `charge` and `refund`: the hot path, by hand."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ from creditgate_server.cli.authorization_views import (
     reserve_outcome,
     unenforced,
 )
-from creditgate_server.cli.connection import PAGE_SIZE, connect, new_id
-from creditgate_server.cli.documents import document_of, json_of
+from creditgate_server.cli.connection import connect, new_id
+from creditgate_server.cli.documents import document_of
 from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.failures import CommandFailed, denial_of
 from creditgate_server.cli.options import actual_fields, usage_fields
 from creditgate_server.cli.output import Output
-from creditgate_server.cli.reservation_views import holds_table, reservation_views
 from creditgate_server.cli.views import Facts, Sentence, Text, Tone, counted, text_of
 
 
@@ -142,19 +141,6 @@ def refund(arguments: Namespace, output: Output) -> ExitCode:
     rows: Rows = [("refund", arguments.operation_id), *refund_rows(answer)]
     document = {"refund_id": arguments.operation_id, **document_of(answer)}
     output.answer(document, [Sentence(words), Facts(rows), balance_facts(answer.balance)])
-    return ExitCode.DONE
-
-
-def holds(arguments: Namespace, output: Output) -> ExitCode:
-    """List open holds, or show one."""
-    account_id = arguments.account_id
-    with connect(arguments) as client:
-        if arguments.reservation_id is not None:
-            reservation = client.get_reservation(account_id, arguments.reservation_id)
-            output.answer(document_of(reservation), reservation_views(reservation))
-            return ExitCode.DONE
-        found = list(client.list_reservations(account_id, include_descendants=arguments.below, page_size=PAGE_SIZE))
-    output.answer({"reservations": json_of(found)}, [holds_table(found)])
     return ExitCode.DONE
 
 

@@ -13,9 +13,6 @@ from creditgate_server.cli.failures import CommandFailed
 RETRIES: Final = RetryPolicy(attempts_max=3)
 """A person who waits wants to hear soon that there is no server; a connection that was cut is worth another try."""
 
-PAGE_SIZE: Final = 500
-"""Items that a list asks for at once: the most there may be."""
-
 
 def connect(arguments: Namespace) -> Client:
     """Make the client that the options ask for."""

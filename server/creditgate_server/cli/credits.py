@@ -1,4 +1,4 @@
-"""`grant`, `grants`, `revoke` and `transfer`: credits given, taken back and moved, and what became of them."""
+"""`grant`, `revoke` and `transfer`: credits given, taken back and moved."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from argparse import Namespace
 
 from creditgate.answers import Scope
 from creditgate_server.cli.authorization_views import Rows, again, balance_facts
-from creditgate_server.cli.connection import PAGE_SIZE, connect, new_id
-from creditgate_server.cli.documents import document_of, json_of
+from creditgate_server.cli.connection import connect, new_id
+from creditgate_server.cli.documents import document_of
 from creditgate_server.cli.exit_codes import ExitCode
-from creditgate_server.cli.grant_views import grants_table, scope_of
+from creditgate_server.cli.grant_views import scope_of
 from creditgate_server.cli.output import Output
 from creditgate_server.cli.views import Facts, Sentence, Text, Tone, counted, text_of
 
@@ -93,13 +93,4 @@ def transfer(arguments: Namespace, output: Output) -> ExitCode:
             balance_facts(answer.target_balance),
         ],
     )
-    return ExitCode.DONE
-
-
-def grants(arguments: Namespace, output: Output) -> ExitCode:
-    """List the grants of an account."""
-    with connect(arguments) as client:
-        found = list(client.list_grants(arguments.account_id, include_ended=arguments.ended, page_size=PAGE_SIZE))
-        have_ended = not found and any(client.list_grants(arguments.account_id, include_ended=True, page_size=1))
-    output.answer({"grants": json_of(found)}, [grants_table(found, have_ended=have_ended)])
     return ExitCode.DONE

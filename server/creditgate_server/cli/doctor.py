@@ -5,13 +5,10 @@ from __future__ import annotations
 import importlib
 import platform
 from argparse import Namespace
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import Final
 
-from creditgate.errors import CallFailed
-from creditgate.terms import ServingStatus
-from creditgate_server.cli.connection import connect
 from creditgate_server.cli.diagnosis import Check, Status
 from creditgate_server.cli.documents import Document
 from creditgate_server.cli.exit_codes import ExitCode
@@ -28,7 +25,7 @@ _TONES: Final[Mapping[Status, Tone]] = {
 
 def doctor(arguments: Namespace, output: Output) -> ExitCode:
     """Make all checks. Only problems make the exit status 1."""
-    checks = [_packages(), _server(arguments), *_server_checks(arguments)]
+    checks = list(_checks(arguments))
     problems = sum(check.status is Status.PROBLEM for check in checks)
     document: Document = {
         "healthy": problems == 0,
@@ -37,9 +34,18 @@ def doctor(arguments: Namespace, output: Output) -> ExitCode:
             for each in checks
         ],
     }
-    rows = [(each.name, Text(each.status.value, _TONES[each.status]), _words(each)) for each in checks]
-    output.answer(document, [Table(("Check", "Result", "Finding"), rows), _summary(problems)])
+    rows = [(each.name, Text(each.status.value, _TONES[each.status]), each.finding, each.remedy) for each in checks]
+    output.answer(document, [Table(("Check", "Result", "Finding", "What to do"), rows), _summary(problems)])
     return ExitCode.NEGATIVE if problems else ExitCode.DONE
+
+
+def _checks(arguments: Namespace) -> Iterator[Check]:
+    packages = _packages()
+    yield packages
+    if packages.status is Status.OK:  # all others need them
+        server: Callable[[Namespace], Check] = importlib.import_module("creditgate_server.cli.doctor_client").server
+        yield server(arguments)
+        yield from _server_checks(arguments)
 
 
 def _packages() -> Check:
@@ -48,23 +54,9 @@ def _packages() -> Check:
     found = f"Python {platform.python_version()}, {versions}"
     try:
         importlib.import_module("creditgate.v1.authorization_pb2_grpc")
-    except (ImportError, RuntimeError) as error:
+    except Exception as error:  # noqa: BLE001 -- gRPC's and protobuf's refusals have no common base
         return Check("packages", Status.PROBLEM, f"{found}: {error}", "pip install --upgrade creditgate")
     return Check("packages", Status.OK, found)
-
-
-def _server(arguments: Namespace) -> Check:
-    with connect(arguments) as client:
-        try:
-            status = client.health()
-        except CallFailed as failure:
-            if failure.code == "UNAVAILABLE":
-                return Check("server", Status.NOTE, f"none at {client.target}", "start one with `creditgate serve`")
-            return Check("server", Status.PROBLEM, f"{client.target}: {failure}", "look at what listens there")
-    if status is ServingStatus.SERVING:
-        return Check("server", Status.OK, f"{client.target} is serving")
-    remedy = "its store does not answer, or it stops: its log says why"
-    return Check("server", Status.PROBLEM, f"{client.target} is not serving", remedy)
 
 
 def _server_checks(arguments: Namespace) -> Iterable[Check]:
@@ -76,10 +68,6 @@ def _server_checks(arguments: Namespace) -> Iterable[Check]:
         return [Check("server packages", Status.NOTE, finding, "to run a server: pip install 'creditgate[server]'")]
     checks: Iterator[Check] = module.checks(arguments)
     return checks
-
-
-def _words(check: Check) -> str:
-    return f"{check.finding}; {check.remedy}" if check.remedy else check.finding
 
 
 def _summary(problems: int) -> Sentence:

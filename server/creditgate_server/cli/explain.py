@@ -12,7 +12,6 @@ from creditgate_server.cli.failures import CommandFailed
 from creditgate_server.cli.options import usage_fields
 from creditgate_server.cli.output import Output
 from creditgate_server.cli.reservation_views import paid
-from creditgate_server.cli.views import Sentence
 
 
 def explain(arguments: Namespace, output: Output) -> ExitCode:
@@ -25,6 +24,6 @@ def explain(arguments: Namespace, output: Output) -> ExitCode:
     with connect(arguments) as client:
         explanation = client.explain(arguments.account_id, reservation_id=arguments.reservation_id, **usage)
     reservation = explanation.reservation
-    sentences = explained(explanation) if reservation is None else paid(reservation)
-    output.answer(document_of(explanation), map(Sentence, sentences))
+    views = explained(explanation) if reservation is None else paid(reservation)
+    output.answer(document_of(explanation), views)
     return ExitCode.DONE

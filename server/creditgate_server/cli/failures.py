@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -56,6 +58,24 @@ REMEDIES: Final[Mapping[type[errors.CallFailed], str]] = {
 }
 """What helps with a failure, filled in from its metadata."""
 
+_FIELD: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b")
+"""A field of the interface in a sentence: no other word has an underscore."""
+
+
+SUBJECTS: Final[Mapping[type[errors.CallFailed], tuple[str, tuple[str, ...]]]] = {
+    errors.ReservationNotFound: ("reservation", ("reservation_id",)),
+    errors.ChargeNotFound: ("charge", ("charge_id",)),
+    errors.GrantNotFound: ("grant", ("grant_id",)),
+    errors.HoldAlreadyReleased: ("reservation", ("reservation_id",)),
+    errors.HoldAlreadyCommitted: ("reservation", ("reservation_id",)),
+    errors.HoldExpired: ("reservation", ("reservation_id",)),
+    errors.HoldStillOpen: ("reservation", ("reservation_id",)),
+    errors.OverageRejected: ("reservation", ("reservation_id",)),
+    errors.GrantAlreadyRevoked: ("grant", ("grant_id",)),
+    errors.IdReused: ("id", ("operation_id", "reservation_id")),
+}
+"""What a failure is about, and the arguments that may name it."""
+
 
 class CommandFailed(Exception):
     """A command cannot do what it was asked to, for reasons that it found itself; each is a line to print."""
@@ -66,26 +86,47 @@ class CommandFailed(Exception):
         self.lines = lines
 
 
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What helps: a command and what it does, or, where no command does, words that say what."""
+
+    words: str
+    command: str = ""
+
+    def __str__(self) -> str:
+        """Write it as a part of a line."""
+        return f"`{self.command}` {self.words}" if self.command else self.words
+
+
 def exit_code_of(failure: errors.CallFailed) -> ExitCode:
     """Return the exit status of a failed call."""
     if isinstance(failure, errors.InvalidRequest):
         return ExitCode.USAGE
-    if isinstance(failure, errors.Unavailable) and not failure.reason:
-        return ExitCode.UNREACHABLE
+    if isinstance(failure, errors.Unavailable):
+        return ExitCode.NOT_NOW if failure.reason else ExitCode.UNREACHABLE
     return ExitCode.FAILED
 
 
-def line_of(failure: errors.CallFailed) -> str:
-    """Say what went wrong, and what to do."""
+def line_of(failure: errors.CallFailed, arguments: Namespace) -> str:
+    """Say what went wrong, of what, and what to do."""
     if isinstance(failure, errors.InvalidRequest) and failure.violations:
-        return "; ".join(f"{_flag_of(each.field)} {each.description}" for each in failure.violations)
-    line = str(failure)
+        return "; ".join(f"{_flag_of(each.field)} {_in_flags(each.description)}" for each in failure.violations)
+    line = _subject(failure, arguments) + str(failure)
     remedy = REMEDIES.get(type(failure))
     if remedy is not None:
         line += f"; {remedy.format_map(_Ids(failure.metadata))}"
     if isinstance(failure, errors.InternalError):
         line += f"; request {failure.request_id}"
     return line
+
+
+def _subject(failure: errors.CallFailed, arguments: Namespace) -> str:
+    """Name what was typed where the failure says "no such" of it: a wrong id is often a misspelt one."""
+    if type(failure) not in SUBJECTS:
+        return ""
+    noun, names = SUBJECTS[type(failure)]
+    said = next((value for name in names if (value := vars(arguments).get(name)) is not None), None)
+    return "" if said is None else f"{noun} {said} of {arguments.account_id}: "
 
 
 class _Ids(dict[str, str]):
@@ -129,7 +170,12 @@ def denial_of(answer: Decided) -> str | None:
     """Say why a usage was denied, and what to do; None when it was not."""
     if answer.decision is not Decision.DENIED or answer.denial is None:
         return None
-    words = [f"denied: {errors.denied(answer)}", next_credits(answer.denial.next_credit_time), remedy_of(answer.denial)]
+    remedy = remedy_of(answer.denial)
+    words = [
+        f"denied: {errors.denied(answer)}",
+        next_credits(answer.denial.next_credit_time),
+        str(remedy) if remedy is not None else "",
+    ]
     return "; ".join(filter(None, words))
 
 
@@ -138,25 +184,30 @@ def next_credits(time: datetime | None) -> str:
     return f"the next credits come on {text_of(time).words}" if time is not None else ""
 
 
-def remedy_of(denial: Denial) -> str:
-    """Say what helps against a denial; nothing where nothing does."""
+def remedy_of(denial: Denial) -> Remedy | None:
+    """Say what helps against a denial; None where nothing does."""
     level, shortfall = denial.account_id, denial.shortfall
-    fills_wallet = f"`creditgate grant {level} {shortfall}` gives the wallet of {level} as many"
+    fills_wallet = Remedy(f"gives the wallet of {level} as many", f"creditgate grant {level} {shortfall}")
     remedies = {
         DenialReason.INSUFFICIENT_CREDITS: fills_wallet,
-        DenialReason.LIMIT_REACHED: (
-            f"`creditgate grant {level} {shortfall} --kind allotment` raises the limit of {level} by as many"
+        DenialReason.LIMIT_REACHED: Remedy(
+            f"raises the limit of {level} by as many", f"creditgate grant {level} {shortfall} --kind allotment"
         ),
-        DenialReason.FLOOR: "transactional usage may go below the floor",
+        DenialReason.FLOOR: Remedy("transactional usage may go below the floor"),
         DenialReason.INBOUND_LIMIT: fills_wallet,
-        DenialReason.ACCOUNT_SUSPENDED: f"`creditgate accounts update {level} --status active` ends that",
-        DenialReason.TOO_MANY_SEGMENTS: "shorten the text",
-        DenialReason.NO_RATE: "`creditgate rates show ID` lists the rules of a card",
+        DenialReason.ACCOUNT_SUSPENDED: Remedy("ends that", f"creditgate accounts update {level} --status active"),
+        DenialReason.TOO_MANY_SEGMENTS: Remedy("shorten the text"),
+        DenialReason.NO_RATE: Remedy("lists the rules of a card", "creditgate rates show ID"),
     }
-    return remedies.get(denial.reason, "")
+    return remedies.get(denial.reason)
 
 
 def _flag_of(field: str) -> str:
     """Name a field of the interface as the command line does."""
     name = field.rpartition(".")[2]
     return FLAGS.get(name) or ("the usage" if name == "usage" else "--" + name.replace("_", "-"))
+
+
+def _in_flags(description: str) -> str:
+    """Name the other fields in a description of what is wrong with one as the command line does."""
+    return _FIELD.sub(lambda match: _flag_of(match[0]), description)

@@ -5,30 +5,7 @@ from __future__ import annotations
 from creditgate.answers import CreditGrant, Scope
 from creditgate.terms import GrantState
 from creditgate_server.cli.values import written
-from creditgate_server.cli.views import Table, Text, Tone, Value, text_of
-
-_HEADINGS = (
-    "Grant",
-    "Kind",
-    "State",
-    "Amount",
-    "Remaining",
-    "Held",
-    "Captured",
-    "Refunded",
-    "Repaid debt",
-    "Expired",
-    "Revoked",
-    "Moved",
-    "Priority",
-    "Only for",
-    "Given",
-    "From",
-    "Expires",
-    "By",
-    "Reference",
-    "Note",
-)
+from creditgate_server.cli.views import Facts, Table, Text, Tone, Value, text_of
 
 
 def scope_of(scope: Scope) -> str:
@@ -36,34 +13,79 @@ def scope_of(scope: Scope) -> str:
     return ", ".join([*map(written, scope.channels), *scope.regions])
 
 
-def grants_table(grants: list[CreditGrant], *, have_ended: bool) -> Table:
-    """Show grants: who gave them, when, how many, and what is left. `have_ended`: there are none but ended ones."""
+def grants_table(grants: list[CreditGrant], *, of_one: bool, have_ended: bool) -> Table:
+    """Show grants: who gave them, when, how many, and what is left.
+
+    `of_one`: they are of the same account. `have_ended`: there are none but ended ones.
+    """
+    headings = (
+        "Grant",
+        "Account",
+        "Kind",
+        "State",
+        "Amount",
+        "Remaining",
+        "Held",
+        "Only for",
+        "Given",
+        "From",
+        "Expires",
+        "By",
+        "Reference",
+        "Note",
+    )
+    rows = [_row(grant, "" if of_one else grant.account_id) for grant in grants]
     none = "no grants in use: --ended lists those that have ended" if have_ended else "no grants"
-    return Table(_HEADINGS, [_row(grant) for grant in grants], empty=f"{none}; give some with `creditgate grant`")
+    return Table(headings, rows, empty=f"{none}; give some with `creditgate grant`")
 
 
-def _row(grant: CreditGrant) -> tuple[Value, ...]:
-    is_live = grant.state is GrantState.LIVE
-    begins_later = grant.effective_time is not None and grant.effective_time != grant.create_time
+def grant_facts(grant: CreditGrant) -> Facts:
+    """Show a grant, and what became of every credit of it."""
+    return Facts(
+        [
+            ("account", grant.account_id),
+            ("kind", grant.kind),
+            ("state", grant.state),
+            ("amount", grant.amount),
+            ("remaining", grant.remaining),
+            ("held", grant.held or None),
+            ("captured", grant.captured or None),
+            ("refunded", grant.refunded or None),
+            ("repaid debt", grant.debt_repaid or None),
+            ("expired", grant.expired or None),
+            ("revoked", grant.revoked or None),
+            ("moved elsewhere", grant.moved or None),
+            ("priority", grant.priority or None),
+            ("only for", scope_of(grant.scope)),
+            ("given", grant.create_time),
+            ("from", grant.effective_time if _begins_later(grant) else None),
+            ("expires", grant.expire_time or Text("never", Tone.QUIET)),
+            ("by", grant.actor),
+            ("reference", grant.reference),
+            ("note", grant.note),
+        ],
+        title=grant.grant_id,
+    )
+
+
+def _row(grant: CreditGrant, account_id: str) -> tuple[Value, ...]:
     return (
         grant.grant_id,
+        account_id,
         grant.kind,
-        None if is_live else Text(text_of(grant.state).words, Tone.QUIET),
+        None if grant.state is GrantState.LIVE else Text(text_of(grant.state).words, Tone.QUIET),
         grant.amount,
         grant.remaining,
         grant.held or None,
-        grant.captured or None,
-        grant.refunded or None,
-        grant.debt_repaid or None,
-        grant.expired or None,
-        grant.revoked or None,
-        grant.moved or None,
-        grant.priority or None,
         scope_of(grant.scope),
         grant.create_time.date() if grant.create_time is not None else None,
-        grant.effective_time if begins_later else None,
+        grant.effective_time if _begins_later(grant) else None,
         grant.expire_time,
         grant.actor,
         grant.reference,
         grant.note,
     )
+
+
+def _begins_later(grant: CreditGrant) -> bool:
+    return grant.effective_time is not None and grant.effective_time != grant.create_time

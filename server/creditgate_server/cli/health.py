@@ -20,7 +20,7 @@ def health(arguments: Namespace, output: Output) -> ExitCode:
             status = client.health()
         except CallFailed as failure:
             output.document({"target": client.target, "status": ServingStatus.UNKNOWN.name})
-            output.problem(line_of(failure))
+            output.problem(line_of(failure, arguments))
             return ExitCode.NEGATIVE
     is_serving = status is ServingStatus.SERVING
     words = (

@@ -98,7 +98,12 @@ def account_settings(parser: ArgumentParser) -> None:
     """Add the settings of an account. Destinations are the names of `AccountFields`."""
     _add_optional(parser, "--name", "display_name", str, "NAME", "a name for people")
     _add_optional(
-        parser, "--status", "status", term(AccountStatus), "{active,suspended}", "suspended stops all sending"
+        parser,
+        "--status",
+        "status",
+        term(AccountStatus, but=AccountStatus.CLOSED),
+        "{active,suspended}",
+        "suspended stops all sending; `accounts close` is for good",
     )
     _add_optional(
         parser, "--funding", "funding", term(Funding), choices(Funding), "who pays: its own wallet, or its parent's"

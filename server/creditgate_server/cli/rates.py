@@ -6,9 +6,10 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from creditgate.pricing.rules import Rule
-from creditgate_server.cli.connection import PAGE_SIZE, connect
+from creditgate_server.cli.connection import connect
 from creditgate_server.cli.documents import document_of, json_of
 from creditgate_server.cli.exit_codes import ExitCode
+from creditgate_server.cli.listings import first, page_size
 from creditgate_server.cli.output import Output
 from creditgate_server.cli.views import Table, text_of
 
@@ -16,10 +17,10 @@ from creditgate_server.cli.views import Table, text_of
 def list_all(arguments: Namespace, output: Output) -> ExitCode:
     """List the rate cards."""
     with connect(arguments) as client:
-        found = list(client.list_rate_cards(page_size=PAGE_SIZE))
+        found, more = first(client.list_rate_cards(page_size=page_size(arguments.limit)), arguments.limit)
     rows = [(each.rate_card_id, each.version, each.rule_count, each.create_time) for each in found]
     table = Table(("Rate card", "Version", "Rules", "Stored"), rows, empty="no rate cards")
-    output.answer({"rate_cards": json_of(found)}, [table])
+    output.answer({"rate_cards": json_of(found)}, [table, *more])
     return ExitCode.DONE
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from creditgate.answers import Draw, FrozenPrice, Reservation
-from creditgate.terms import Pot, ReservationState
-from creditgate_server.cli.views import Facts, Table, Text, Tone, Value, View, counted, text_of
+from creditgate.terms import ReservationState
+from creditgate_server.cli.views import Facts, Sentence, Table, Text, Tone, Value, View, counted, text_of
 
 
-def holds_table(found: list[Reservation]) -> Table:
-    """Show open holds."""
+def holds_table(found: list[Reservation], *, may_be_below: bool) -> Table:
+    """Show open holds. `may_be_below`: accounts below were not asked."""
     headings = ("Reservation", "Account", "Held", "Captured", "Recipients", "Rule", "Expires")
     rows = [
         (
@@ -24,7 +24,7 @@ def holds_table(found: list[Reservation]) -> Table:
         )
         for each in found
     ]
-    return Table(headings, rows, empty="no open holds; --below lists those of accounts below it too")
+    return Table(headings, rows, empty=f"no open holds{'; --below asks accounts below too' if may_be_below else ''}")
 
 
 def reservation_views(reservation: Reservation) -> Iterator[View]:
@@ -52,21 +52,25 @@ def reservation_views(reservation: Reservation) -> Iterator[View]:
         ],
         title=reservation.reservation_id,
     )
-    rows = [row for draw in reservation.draws for row in _draw_rows(draw)]
-    yield Table(("Account", "From", "Grant", "Credits"), rows, title="Held" if is_open else "Captured", empty="nothing")
+    yield draws_table(reservation)
 
 
-def paid(reservation: Reservation) -> Iterator[Text]:
-    """Tell how a hold was paid, a line for each thing to know."""
-    yield _fate(reservation)
+def paid(reservation: Reservation) -> Iterator[View]:
+    """Tell how a hold was paid, and show which grants paid it."""
+    yield Sentence(_fate(reservation))
     recipients = counted(reservation.recipients_granted, "recipient")
     granted = counted(reservation.credits, "credit")
-    yield Text(f"It was granted {granted} for {recipients}, at {_price(reservation.price)}.")
+    yield Sentence(Text(f"It was granted {granted} for {recipients}, at {_price(reservation.price)}."))
     whom = "itself" if reservation.payer_id == reservation.account_id else reservation.account_id
-    yield Text(f"{reservation.payer_id} pays for {whom}.")
-    is_open = reservation.state is ReservationState.PENDING
-    for draw in reservation.draws:
-        yield from _drawn(draw, "holds" if is_open else "paid" if draw.pot is Pot.WALLET else "counted")
+    yield Sentence(Text(f"{reservation.payer_id} pays for {whom}."))
+    yield draws_table(reservation)
+
+
+def draws_table(reservation: Reservation) -> Table:
+    """Show what wallets gave and limits counted, grant by grant."""
+    rows = [row for draw in reservation.draws for row in _draw_rows(draw)]
+    title = "Held" if reservation.state is ReservationState.PENDING else "Captured"
+    return Table(("Account", "From", "Grant", "Credits"), rows, title=title, empty="nothing")
 
 
 def _fate(reservation: Reservation) -> Text:
@@ -79,18 +83,6 @@ def _fate(reservation: Reservation) -> Text:
     else:
         words, tone = f"is {text_of(reservation.state).words}; {captured}", Tone.PLAIN
     return Text(f"{reservation.reservation_id} of {reservation.account_id} {words}.", tone)
-
-
-def _drawn(draw: Draw, verb: str) -> Iterator[Text]:
-    """Tell what a wallet gave, or a limit counted, grant by grant."""
-    if draw.grants or draw.unfunded or draw.unenforced:
-        yield Text(f"Of the {text_of(draw.pot).words} of {draw.account_id}:")
-    for grant_id, credits_ in draw.grants:
-        yield Text(f"  {grant_id} {verb} {counted(credits_, 'credit')}.", Tone.GOOD)
-    if draw.unfunded:
-        yield Text(f"  No grant covers {counted(draw.unfunded, 'credit')}: overdraft.", Tone.WARNING)
-    if draw.unenforced:
-        yield Text(f"  {counted(draw.unenforced, 'credit')} let through: it was not enforced.", Tone.WARNING)
 
 
 def _draw_rows(draw: Draw) -> Iterator[tuple[Value, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from creditgate_server.cli.failures import CommandFailed
 from creditgate_server.cli.options import server_flags
 from creditgate_server.logs import configure_logs
 from creditgate_server.options import LogFormat, LogLevel
-from creditgate_server.settings import InvalidSettings, Settings, load_settings
+from creditgate_server.settings import InvalidSettings, Settings, load_with_origins
 from creditgate_server.store.connections import StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.errors import StoreDirectoryTaken, StoreUrlInvalid
@@ -21,16 +21,21 @@ from creditgate_server.store.errors import StoreDirectoryTaken, StoreUrlInvalid
 
 def settings_of(arguments: Namespace) -> Settings:
     """Read the server's settings: flags, environment and file. The address of a store must be one."""
+    return settings_and_origins_of(arguments)[0]
+
+
+def settings_and_origins_of(arguments: Namespace) -> tuple[Settings, Mapping[str, str]]:
+    """Read the server's settings, and where each one that was given stands."""
     file = Path(arguments.config) if arguments.config is not None else None
     try:
-        settings = load_settings(server_flags(arguments), os.environ, file)
+        settings, origins = load_with_origins(server_flags(arguments), os.environ, file)
         if settings.redis_url is not None:
             StoreConnections(settings.redis_url)  # connects to nothing yet
     except InvalidSettings as error:
         raise CommandFailed(ExitCode.USAGE, *error.problems) from error
     except StoreUrlInvalid as error:
         raise CommandFailed(ExitCode.USAGE, f"--redis-url: {error}") from error
-    return settings
+    return settings, origins
 
 
 def quiet_logs() -> None:

@@ -30,6 +30,14 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def positive_number(text: str) -> int:
+    """Read a whole number from 1 on."""
+    number = whole_number(text)
+    if number < 1:
+        raise ArgumentTypeError(f"write a number from 1 on, not {text!r}")
+    return number
+
+
 def whole_number_or_none(text: str) -> int | None:
     """Read a whole number, or `none`."""
     return None if text.lower() == "none" else whole_number(text)
@@ -103,14 +111,15 @@ def written(member: IntEnum) -> str:
     return member.name.lower().replace("_", "-")
 
 
-def term(kind: type[_Term]) -> Callable[[str], _Term]:
-    """Return a reader of the members of an enumeration, in small letters or capitals."""
+def term(kind: type[_Term], *, but: _Term | None = None) -> Callable[[str], _Term]:
+    """Return a reader of the members of an enumeration, in small letters or capitals, all of them `but` one."""
+    members = {written(member): member for member in kind if member is not but}
 
     def read(text: str) -> _Term:
         try:
-            return kind[text.upper().replace("-", "_")]
+            return members[text.lower().replace("_", "-")]
         except KeyError:
-            raise ArgumentTypeError(f"write one of {', '.join(map(written, kind))}, not {text!r}") from None
+            raise ArgumentTypeError(f"write one of {', '.join(members)}, not {text!r}") from None
 
     return read
 

@@ -14,7 +14,7 @@ from creditgate_server.cli.output import Output
 from creditgate_server.cli.store_access import quiet_logs, reached_store, settings_of
 from creditgate_server.cli.views import Sentence, Table, Text, Tone, View, counted
 from creditgate_server.settings import Settings
-from creditgate_server.store.errors import StoreError
+from creditgate_server.store.errors import StoreError, StoreUnreachable
 from creditgate_server.store.ledger import Ledger
 from creditgate_server.verification import Report
 from creditgate_server.verification import verify as verify_ledger
@@ -29,6 +29,8 @@ def verify(arguments: Namespace, output: Output) -> ExitCode:
     quiet_logs()
     try:
         report = asyncio.run(_verify(settings, output))
+    except StoreUnreachable as error:
+        raise CommandFailed(ExitCode.UNREACHABLE, f"{error}; `creditgate doctor` says more") from error
     except StoreError as error:
         raise CommandFailed(ExitCode.FAILED, str(error)) from error
     output.answer(report_document(report), report_views(report))

@@ -32,9 +32,16 @@ Value = Text | str | int | bool | date | datetime | IntEnum | None
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A line of its own, the answer in words."""
+    """A line of its own, the answer in words. A terminal breaks it between two of them."""
 
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command that helps. It is never broken, so that it can be copied."""
+
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +62,10 @@ class Table:
     empty: str = "none"
 
 
-View = Sentence | Facts | Table
+View = Sentence | CommandLine | Facts | Table
 
-OnProgress = Callable[[int, int], None]
-"""Learns how much is done, and of how much."""
+OnProgress = Callable[[int, int | None], None]
+"""Learns how much is done, and of how much: None where nobody knows."""
 
 
 def text_of(value: Value) -> Text:
