@@ -19,6 +19,7 @@ MODULES: Final = (
     "due",
     "grants",
     "life",
+    "plans",
     "returns",
     "usage",
     "holds",
