@@ -209,14 +209,14 @@ class Transfer:
 class PlanTerms:
     """What an account's wallet is given each period, and what of that outlives the period.
 
-    Periods end at the anchor (0: the beginning of the first) and whole intervals from it, in `time_zone`.
+    Periods end at the anchor (None: the beginning of the first) and whole intervals from it, in `time_zone`.
     `rollover_cap` bounds what rolls over where that is CAPPED; it lives for `rollover_life_ms` (0: for good).
     """
 
     plan_id: str
     credits: int
     interval: Interval
-    anchor_ms: int = 0
+    anchor_ms: int | None = None
     time_zone: str = "UTC"
     priority: int = 0
     scope: Scope = Scope()

@@ -105,8 +105,9 @@ class Exchanges:
             if reply[0] == Status.OK or operation.terms is None:
                 return reply
             begin_ms = reply[1]
-            terms = replace(operation.terms, anchor_ms=operation.terms.anchor_ms or begin_ms)
-            end_ms = Cycle(terms.interval, terms.anchor_ms, terms.time_zone).boundary_after(begin_ms)
+            anchor_ms = begin_ms if operation.terms.anchor_ms is None else operation.terms.anchor_ms
+            terms = replace(operation.terms, anchor_ms=anchor_ms)
+            end_ms = Cycle(terms.interval, anchor_ms, terms.time_zone).boundary_after(begin_ms)
         raise _changes_too_fast(operation)
 
     async def do(self, asked: Asked, operation: ask.HasAccount, *, also: Status | None = None) -> records.Fields:

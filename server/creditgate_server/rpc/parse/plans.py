@@ -82,14 +82,12 @@ def _parse_plan(plan: pb.Plan, checks: Checks) -> PlanTerms:
     )
 
 
-def _parse_cycle(plan: pb.Plan, interval: Interval, checks: Checks) -> tuple[int, str]:
-    """Read when periods end: the anchor, 0 for the first one's beginning, and the time zone."""
-    anchor_ms = checks.time_ms("plan.anchor_time", plan.anchor_time) if plan.HasField("anchor_time") else 0
-    if plan.HasField("anchor_time") and anchor_ms == 0:
-        anchor_ms = 1  # which 0 would not tell from none; a refused one gets here too, and no further
+def _parse_cycle(plan: pb.Plan, interval: Interval, checks: Checks) -> tuple[int | None, str]:
+    """Read when periods end: the anchor, None for the first one's beginning, and the time zone."""
+    anchor_ms = checks.time_ms("plan.anchor_time", plan.anchor_time) if plan.HasField("anchor_time") else None
     time_zone = plan.time_zone or "UTC"
     try:
-        Cycle(interval, anchor_ms, time_zone)
+        Cycle(interval, anchor_ms or 0, time_zone)
     except InvalidCycle as error:
         checks.refuse("plan.anchor_time" if error.field == "anchor_ms" else f"plan.{error.field}", error.rule)
     return anchor_ms, time_zone

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from creditgate.v1 import plans_pb2 as pb
 from creditgate_server.credit.terms import RollOver
@@ -53,7 +54,7 @@ def _render_plan(terms: PlanTerms) -> pb.Plan:
         plan_id=terms.plan_id,
         credits=terms.credits,
         interval=pb.Interval.ValueType(terms.interval),
-        anchor_time=render_time(terms.anchor_ms),
+        anchor_time=_render_anchor(terms.anchor_ms),
         time_zone=terms.time_zone,
         priority=terms.priority,
         scope=render_scope(terms.scope),
@@ -62,6 +63,14 @@ def _render_plan(terms: PlanTerms) -> pb.Plan:
         roll_over_ttl=_render_life(terms.rollover_life_ms),
         roll_over_priority=terms.rollover_priority if rolls_over else None,
     )
+
+
+def _render_anchor(anchor_ms: int | None) -> Timestamp | None:
+    """Render a time that may be the first moment of 1970."""
+    if anchor_ms is None:
+        return None
+    seconds, milliseconds = divmod(anchor_ms, 1000)
+    return Timestamp(seconds=seconds, nanos=milliseconds * 1_000_000)
 
 
 def _render_life(life_ms: int) -> Duration | None:

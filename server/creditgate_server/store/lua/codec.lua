@@ -119,7 +119,7 @@ function codec.pack_description(d)
 end
 
 -- The plan of an account (field p), as it was set: what its wallet is given each period, and what of that outlives the period.
---   interval, anchor_ms, time_zone: where its periods end, which callers work out      rollover: which part, at most `cap`
+--   interval, anchor_ms (false: their beginning), time_zone: where its periods end, which callers work out      rollover: which part, at most `cap`
 --   life_ms: how long what rolled over lives (0: for good)
 codec.PLAN_TERMS = { "plan_id", "credits", "interval", "anchor_ms", "time_zone", "priority", "channels", "regions", "rollover", "cap",
   "life_ms", "rollover_priority" }

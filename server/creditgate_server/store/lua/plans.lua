@@ -28,7 +28,7 @@ end
 function plans.cycle(plan)
   if plan.next == true then return nil end
   local terms = named(plan.next or plan.terms)
-  return { terms.interval, terms.anchor_ms == 0 and plan.end_ms or terms.anchor_ms, terms.time_zone }
+  return { terms.interval, terms.anchor_ms or plan.end_ms, terms.time_zone }
 end
 
 -- Return a plan as callers see it: { terms, begin_ms, end_ms, grant_id, next }, false where there is none.
@@ -96,7 +96,7 @@ local ANCHOR = 4 -- its place among the terms
 -- Begin a period on some terms. Returns how much debt its credits repaid.
 local function begin(w, account, terms, begin_ms, end_ms)
   local t = named(terms)
-  if t.anchor_ms == 0 then terms[ANCHOR] = begin_ms end
+  if not t.anchor_ms then terms[ANCHOR] = begin_ms end
   local number, repaid = life.make(w, account, { kind = GRANT_KIND.PLAN, priority = t.priority, expire_ms = end_ms,
     channels = t.channels, regions = t.regions, reference = t.plan_id }, t.credits, "plan", begin_ms)
   put(account, { terms = terms, number = number, begin_ms = begin_ms, end_ms = end_ms, next = false })
