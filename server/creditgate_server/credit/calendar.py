@@ -8,6 +8,7 @@ skipped; shown twice, it is the first of the two.
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -25,8 +26,11 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _END_MS: Final = (datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
-_NOT_IANA: Final = ("localtime", "posixrules", "posix/", "right/")
-"""What else time zone files are called: some follow the host's own settings, others count leap seconds."""
+_DAYS: Final = {Interval.DAY: 1, Interval.WEEK: 7}
+_MONTHS: Final = {Interval.MONTH: 1, Interval.YEAR: 12}
+
+_ZONE_NAME: Final = re.compile(r"(?!localtime|posix|right/)[A-Za-z0-9_+-]{1,32}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
+"""How IANA names zones. Other files beside theirs follow the host's own settings, or count leap seconds."""
 
 
 class InvalidCycle(ValueError):
@@ -36,10 +40,6 @@ class InvalidCycle(ValueError):
         super().__init__(f"{field} {rule}")
         self.field = field
         self.rule = rule
-
-
-_DAYS: Final = {Interval.DAY: 1, Interval.WEEK: 7}
-_MONTHS: Final = {Interval.MONTH: 1, Interval.YEAR: 12}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _zone(name: str) -> tzinfo:
     if name == "UTC":
         return UTC
     try:
-        if not name.startswith(_NOT_IANA):
+        if _ZONE_NAME.fullmatch(name):
             return ZoneInfo(name)
     except (LookupError, OSError, ValueError):
         pass
