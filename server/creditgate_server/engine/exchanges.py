@@ -100,13 +100,11 @@ class Exchanges:
         """Give an account a plan, whose first period ends as the calendar says; the store tells when it begins."""
         terms, begin_ms, end_ms = operation.terms, 0, 0
         for _ in range(ATTEMPTS_MAX):
-            asked = ask_plan(operation, terms, begin_ms, end_ms)
-            reply = await self.do(asked, operation, also=Status.BOUND)
-            if reply[0] == Status.OK or operation.terms is None:
+            reply = await self.do(ask_plan(operation, begin_ms, end_ms), operation, also=Status.BOUND)
+            if reply[0] == Status.OK or terms is None:
                 return reply
             begin_ms = reply[1]
-            anchor_ms = begin_ms if operation.terms.anchor_ms is None else operation.terms.anchor_ms
-            terms = replace(operation.terms, anchor_ms=anchor_ms)
+            anchor_ms = begin_ms if terms.anchor_ms is None else terms.anchor_ms
             end_ms = Cycle(terms.interval, anchor_ms, terms.time_zone).boundary_after(begin_ms)
         raise _changes_too_fast(operation)
 

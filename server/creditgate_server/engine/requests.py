@@ -131,8 +131,9 @@ def ask_administration(operation: Administered) -> Asked:
             return Asked(Lane.DECIDE, "close_account", records.pack(account_id))
 
 
-def ask_plan(operation: ask.SetPlan, terms: ask.PlanTerms | None, begin_ms: int, end_ms: int) -> Asked:
+def ask_plan(operation: ask.SetPlan, begin_ms: int, end_ms: int) -> Asked:
     """Ask for a change of plan, whose first period ends at `end_ms`; no boundary lies between `begin_ms` and that."""
+    terms = operation.terms
     args = records.pack(
         operation.account_id,
         operation.change_id,
