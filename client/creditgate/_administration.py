@@ -10,7 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from creditgate import _administration_requests as _requests
 from creditgate import _administration_responses as _responses
-from creditgate import _balances, answers
+from creditgate import _balances, _plans, answers
 from creditgate._caller import Caller
 from creditgate.fields import AccountFields
 from creditgate.pricing import Rule
@@ -92,6 +92,42 @@ class Administration(Caller):
         """
         request = _requests.get_balance(account_id)
         return _balances.standing(self._call(self._connection.accounts.GetBalance, request, timeout_s))
+
+    def set_plan(
+        self,
+        account_id: str,
+        plan: answers.Plan,
+        *,
+        change_id: str | None = None,
+        at_period_end: bool = False,
+        timeout_s: float | None = None,
+    ) -> answers.PlanSet:
+        """Give an account a plan, or another one: credits for its own wallet each period.
+
+        It begins now, and ends the present period, or follows that (`at_period_end`). `change_id` is unique in the
+        organisation for good; None makes one for this call. Also raises `IdReused`, `TooManyGrants`,
+        `AccountClosedForGood`, `BalanceOverflow` and `StoreFull`.
+        """
+        request = _plans.set_plan(account_id, plan, change_id=change_id, at_period_end=at_period_end)
+        return _plans.plan_set(self._call(self._connection.accounts.SetPlan, request, timeout_s))
+
+    def cancel_plan(
+        self,
+        account_id: str,
+        *,
+        change_id: str | None = None,
+        at_period_end: bool = True,
+        timeout_s: float | None = None,
+    ) -> answers.PlanSet:
+        """End an account's plan when its period ends, or at once. Raises as `set_plan` does."""
+        request = _plans.set_plan(account_id, None, change_id=change_id, at_period_end=at_period_end)
+        return _plans.plan_set(self._call(self._connection.accounts.SetPlan, request, timeout_s))
+
+    def get_plan(self, account_id: str, *, timeout_s: float | None = None) -> answers.CurrentPlan | None:
+        """Read an account's plan and its present period, None where it has none."""
+        request = _plans.get_plan(account_id)
+        response = self._call(self._connection.accounts.GetPlan, request, timeout_s)
+        return _plans.current_plan(response)
 
     def grant(  # noqa: PLR0913 -- two by position
         self,

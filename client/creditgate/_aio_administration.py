@@ -10,7 +10,7 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 from creditgate import _administration_requests as _requests
 from creditgate import _administration_responses as _responses
-from creditgate import _balances, answers
+from creditgate import _balances, _plans, answers
 from creditgate._aio_caller import Caller
 from creditgate.fields import AccountFields
 from creditgate.pricing import Rule
@@ -60,6 +60,37 @@ class Administration(Caller):
         """See `creditgate.Client.get_balance`."""
         request = _requests.get_balance(account_id)
         return _balances.standing(await self._call(self._connection.accounts.GetBalance, request, timeout_s))
+
+    async def set_plan(
+        self,
+        account_id: str,
+        plan: answers.Plan,
+        *,
+        change_id: str | None = None,
+        at_period_end: bool = False,
+        timeout_s: float | None = None,
+    ) -> answers.PlanSet:
+        """See `creditgate.Client.set_plan`."""
+        request = _plans.set_plan(account_id, plan, change_id=change_id, at_period_end=at_period_end)
+        return _plans.plan_set(await self._call(self._connection.accounts.SetPlan, request, timeout_s))
+
+    async def cancel_plan(
+        self,
+        account_id: str,
+        *,
+        change_id: str | None = None,
+        at_period_end: bool = True,
+        timeout_s: float | None = None,
+    ) -> answers.PlanSet:
+        """See `creditgate.Client.cancel_plan`."""
+        request = _plans.set_plan(account_id, None, change_id=change_id, at_period_end=at_period_end)
+        return _plans.plan_set(await self._call(self._connection.accounts.SetPlan, request, timeout_s))
+
+    async def get_plan(self, account_id: str, *, timeout_s: float | None = None) -> answers.CurrentPlan | None:
+        """See `creditgate.Client.get_plan`."""
+        request = _plans.get_plan(account_id)
+        response = await self._call(self._connection.accounts.GetPlan, request, timeout_s)
+        return _plans.current_plan(response)
 
     async def grant(  # noqa: PLR0913 -- two by position
         self,

@@ -124,6 +124,23 @@ class Overage(Term):
     REJECT = 3
 
 
+class Interval(Term):
+    """How long a plan's period is; months and years are those of the calendar."""
+
+    DAY = 1
+    WEEK = 2
+    MONTH = 3
+    YEAR = 4
+
+
+class RollOver(Term):
+    """How much of what a plan's period leaves outlives it; the rest expires."""
+
+    NONE = 1
+    ALL = 2
+    CAPPED = 3
+
+
 class GrantKind(Term):
     """Where the credits of a grant come from. An ALLOTMENT caps usage and pays for nothing."""
 

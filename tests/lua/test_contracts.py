@@ -22,6 +22,7 @@ from creditgate.pricing.usage import Channel, Credits, Direction, Usage
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import terms
 from creditgate_server.credit.operations import AccountSettings
+from creditgate_server.credit.terms import Interval
 from creditgate_server.engine import errors
 from creditgate_server.engine.engine import Engine
 from creditgate_server.store import clock, library, records
@@ -365,6 +366,8 @@ async def test_every_function_is_packed_the_arguments_of_its_header(store: Embed
         await engine.create_account(ask.CreateAccount(below, AccountSettings()))
         await engine.transfer(ask.Transfer(organisation, "t", below, 1))
         await engine.revoke_grant(ask.RevokeGrant(organisation, "g"))
+        await engine.set_plan(ask.SetPlan(below, "p", ask.PlanTerms("daily", 1, Interval.DAY)))
+        await engine.get_plan(below)
         await engine.close_account(ask.CloseAccount(below))
         await engine.get_account(organisation)
         await engine.get_standing(organisation)

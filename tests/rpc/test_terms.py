@@ -14,6 +14,7 @@ from creditgate.v1 import (
     credits_pb2,
     decision_pb2,
     explain_pb2,
+    plans_pb2,
     rate_cards_pb2,
     reservation_pb2,
     usage_pb2,
@@ -38,6 +39,8 @@ PAIRS: list[tuple[type[IntEnum], Any]] = [
     (terms.ReservationState, reservation_pb2.ReservationState),
     (terms.ExpiryAction, reservation_pb2.ExpiryAction),
     (terms.SettledBy, reservation_pb2.SettledBy),
+    (terms.Interval, plans_pb2.Interval),
+    (terms.RollOver, plans_pb2.RollOver),
     (terms.Pot, reservation_pb2.Pot),
     (terms.GrantVerdict, explain_pb2.GrantVerdict),
 ]

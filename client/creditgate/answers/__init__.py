@@ -17,6 +17,7 @@ from creditgate.answers.authorizations import (
 from creditgate.answers.balances import Balance, GrantBalance, LevelBalance, Scope, Standing
 from creditgate.answers.credits import CreditGrant, Granted, Revoked, Transferred
 from creditgate.answers.explanations import Explanation, GrantExplanation, LimitExplanation, RateExplanation
+from creditgate.answers.plans import CurrentPlan, Plan, PlanSet
 from creditgate.answers.rate_cards import RateCardSummary, RateCardVersion, StoredRateCard
 from creditgate.answers.reservations import Draw, FrozenPrice, Reservation
 
@@ -31,6 +32,7 @@ __all__ = [
     "Cost",
     "CreatedAccount",
     "CreditGrant",
+    "CurrentPlan",
     "Decided",
     "Denial",
     "Draw",
@@ -42,6 +44,8 @@ __all__ = [
     "Granted",
     "LevelBalance",
     "LimitExplanation",
+    "Plan",
+    "PlanSet",
     "Quoted",
     "RateCardSummary",
     "RateCardVersion",

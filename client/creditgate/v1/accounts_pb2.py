@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from creditgate.v1 import balance_pb2 as creditgate_dot_v1_dot_balance__pb2
 from creditgate.v1 import credits_pb2 as creditgate_dot_v1_dot_credits__pb2
+from creditgate.v1 import plans_pb2 as creditgate_dot_v1_dot_plans__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63reditgate/v1/accounts.proto\x12\rcreditgate.v1\x1a\x1b\x63reditgate/v1/balance.proto\x1a\x1b\x63reditgate/v1/credits.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x04\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x06status\x18\x03 \x01(\x0e\x32\x1c.creditgate.v1.AccountStatus\x12\'\n\x07\x66unding\x18\x04 \x01(\x0e\x32\x16.creditgate.v1.Funding\x12/\n\x0b\x65nforcement\x18\x05 \x01(\x0e\x32\x1a.creditgate.v1.Enforcement\x12\x17\n\x0foverdraft_limit\x18\x06 \x01(\x03\x12$\n\x17inbound_overdraft_limit\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05\x66loor\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12.\n\x0blate_commit\x18\t \x01(\x0e\x32\x19.creditgate.v1.LateCommit\x12\x14\n\x0crate_card_id\x18\n \x01(\t\x12\x1c\n\x14limit_counts_inbound\x18\x0b \x01(\x08\x12\'\n\x07overage\x18\x0c \x01(\x0e\x32\x16.creditgate.v1.Overage\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\n\x18_inbound_overdraft_limitB\x08\n\x06_floor\"?\n\x14\x43reateAccountRequest\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\"R\n\x15\x43reateAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"=\n\x12GetAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\"p\n\x14UpdateAccountRequest\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\")\n\x13\x43loseAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\xa0\x01\n\x14\x43loseAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\x0f\n\x07revoked\x18\x02 \x01(\x03\x12\x13\n\x0bwritten_off\x18\x03 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x05 \x01(\x08\"O\n\x13ListAccountsRequest\x12\x11\n\tparent_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListAccountsResponse\x12/\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1d.creditgate.v1.AccountSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x0e\x41\x63\x63ountSummary\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\'\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Balance\"\'\n\x11GetBalanceRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x97\x01\n\x12GetBalanceResponse\x12\'\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12+\n\x06grants\x18\x02 \x03(\x0b\x32\x1b.creditgate.v1.GrantBalance\x12+\n\x06levels\x18\x03 \x03(\x0b\x32\x1b.creditgate.v1.LevelBalance\"\x99\x02\n\x0cGrantBalance\x12\x10\n\x08grant_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.creditgate.v1.GrantKind\x12\x11\n\tremaining\x18\x04 \x01(\x03\x12\x0c\n\x04held\x18\x05 \x01(\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12#\n\x05scope\x18\x07 \x01(\x0b\x32\x14.creditgate.v1.Scope\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x02\n\x0cLevelBalance\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04pays\x18\x02 \x01(\x08\x12/\n\x0b\x65nforcement\x18\x03 \x01(\x0e\x32\x1a.creditgate.v1.Enforcement\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.creditgate.v1.AccountStatus\x12\x11\n\tavailable\x18\x05 \x01(\x03\x12\x10\n\x08reserved\x18\x06 \x01(\x03\x12\x0c\n\x04\x64\x65\x62t\x18\x07 \x01(\x03\x12\x17\n\nlimit_left\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0elimit_reserved\x18\t \x01(\x03\x42\r\n\x0b_limit_left*\x83\x01\n\rAccountStatus\x12\x1e\n\x1a\x41\x43\x43OUNT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_ACTIVE\x10\x01\x12\x1c\n\x18\x41\x43\x43OUNT_STATUS_SUSPENDED\x10\x02\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_CLOSED\x10\x03*G\n\x07\x46unding\x12\x17\n\x13\x46UNDING_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46UNDING_OWN\x10\x01\x12\x12\n\x0e\x46UNDING_PARENT\x10\x02*q\n\x0b\x45nforcement\x12\x1b\n\x17\x45NFORCEMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NFORCEMENT_ENFORCE\x10\x01\x12\x17\n\x13\x45NFORCEMENT_MONITOR\x10\x02\x12\x13\n\x0f\x45NFORCEMENT_OFF\x10\x03*Y\n\nLateCommit\x12\x1b\n\x17LATE_COMMIT_UNSPECIFIED\x10\x00\x12\x16\n\x12LATE_COMMIT_ACCEPT\x10\x01\x12\x16\n\x12LATE_COMMIT_REJECT\x10\x02*Z\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\x11\n\rOVERAGE_ALLOW\x10\x01\x12\x0f\n\x0bOVERAGE_CAP\x10\x02\x12\x12\n\x0eOVERAGE_REJECT\x10\x03\x32\xa0\x04\n\x0e\x41\x63\x63ountService\x12Z\n\rCreateAccount\x12#.creditgate.v1.CreateAccountRequest\x1a$.creditgate.v1.CreateAccountResponse\x12Q\n\nGetAccount\x12 .creditgate.v1.GetAccountRequest\x1a!.creditgate.v1.GetAccountResponse\x12Z\n\rUpdateAccount\x12#.creditgate.v1.UpdateAccountRequest\x1a$.creditgate.v1.UpdateAccountResponse\x12W\n\x0cListAccounts\x12\".creditgate.v1.ListAccountsRequest\x1a#.creditgate.v1.ListAccountsResponse\x12W\n\x0c\x43loseAccount\x12\".creditgate.v1.CloseAccountRequest\x1a#.creditgate.v1.CloseAccountResponse\x12Q\n\nGetBalance\x12 .creditgate.v1.GetBalanceRequest\x1a!.creditgate.v1.GetBalanceResponseB1\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x63reditgate/v1/accounts.proto\x12\rcreditgate.v1\x1a\x1b\x63reditgate/v1/balance.proto\x1a\x1b\x63reditgate/v1/credits.proto\x1a\x19\x63reditgate/v1/plans.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x04\n\x07\x41\x63\x63ount\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12,\n\x06status\x18\x03 \x01(\x0e\x32\x1c.creditgate.v1.AccountStatus\x12\'\n\x07\x66unding\x18\x04 \x01(\x0e\x32\x16.creditgate.v1.Funding\x12/\n\x0b\x65nforcement\x18\x05 \x01(\x0e\x32\x1a.creditgate.v1.Enforcement\x12\x17\n\x0foverdraft_limit\x18\x06 \x01(\x03\x12$\n\x17inbound_overdraft_limit\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x12\n\x05\x66loor\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12.\n\x0blate_commit\x18\t \x01(\x0e\x32\x19.creditgate.v1.LateCommit\x12\x14\n\x0crate_card_id\x18\n \x01(\t\x12\x1c\n\x14limit_counts_inbound\x18\x0b \x01(\x08\x12\'\n\x07overage\x18\x0c \x01(\x0e\x32\x16.creditgate.v1.Overage\x12/\n\x0b\x63reate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x1a\n\x18_inbound_overdraft_limitB\x08\n\x06_floor\"?\n\x14\x43reateAccountRequest\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\"R\n\x15\x43reateAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\'\n\x11GetAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"=\n\x12GetAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\"p\n\x14UpdateAccountRequest\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12/\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"@\n\x15UpdateAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\")\n\x13\x43loseAccountRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\xa0\x01\n\x14\x43loseAccountResponse\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\x0f\n\x07revoked\x18\x02 \x01(\x03\x12\x13\n\x0bwritten_off\x18\x03 \x01(\x03\x12\'\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12\x10\n\x08replayed\x18\x05 \x01(\x08\"O\n\x13ListAccountsRequest\x12\x11\n\tparent_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x14ListAccountsResponse\x12/\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32\x1d.creditgate.v1.AccountSummary\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"b\n\x0e\x41\x63\x63ountSummary\x12\'\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Account\x12\'\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x16.creditgate.v1.Balance\"\'\n\x11GetBalanceRequest\x12\x12\n\naccount_id\x18\x01 \x01(\t\"\x97\x01\n\x12GetBalanceResponse\x12\'\n\x07\x62\x61lance\x18\x01 \x01(\x0b\x32\x16.creditgate.v1.Balance\x12+\n\x06grants\x18\x02 \x03(\x0b\x32\x1b.creditgate.v1.GrantBalance\x12+\n\x06levels\x18\x03 \x03(\x0b\x32\x1b.creditgate.v1.LevelBalance\"\x99\x02\n\x0cGrantBalance\x12\x10\n\x08grant_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12&\n\x04kind\x18\x03 \x01(\x0e\x32\x18.creditgate.v1.GrantKind\x12\x11\n\tremaining\x18\x04 \x01(\x03\x12\x0c\n\x04held\x18\x05 \x01(\x03\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12#\n\x05scope\x18\x07 \x01(\x0b\x32\x14.creditgate.v1.Scope\x12\x32\n\x0e\x65\x66\x66\x65\x63tive_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x82\x02\n\x0cLevelBalance\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x0c\n\x04pays\x18\x02 \x01(\x08\x12/\n\x0b\x65nforcement\x18\x03 \x01(\x0e\x32\x1a.creditgate.v1.Enforcement\x12,\n\x06status\x18\x04 \x01(\x0e\x32\x1c.creditgate.v1.AccountStatus\x12\x11\n\tavailable\x18\x05 \x01(\x03\x12\x10\n\x08reserved\x18\x06 \x01(\x03\x12\x0c\n\x04\x64\x65\x62t\x18\x07 \x01(\x03\x12\x17\n\nlimit_left\x18\x08 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0elimit_reserved\x18\t \x01(\x03\x42\r\n\x0b_limit_left*\x83\x01\n\rAccountStatus\x12\x1e\n\x1a\x41\x43\x43OUNT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_ACTIVE\x10\x01\x12\x1c\n\x18\x41\x43\x43OUNT_STATUS_SUSPENDED\x10\x02\x12\x19\n\x15\x41\x43\x43OUNT_STATUS_CLOSED\x10\x03*G\n\x07\x46unding\x12\x17\n\x13\x46UNDING_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x46UNDING_OWN\x10\x01\x12\x12\n\x0e\x46UNDING_PARENT\x10\x02*q\n\x0b\x45nforcement\x12\x1b\n\x17\x45NFORCEMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45NFORCEMENT_ENFORCE\x10\x01\x12\x17\n\x13\x45NFORCEMENT_MONITOR\x10\x02\x12\x13\n\x0f\x45NFORCEMENT_OFF\x10\x03*Y\n\nLateCommit\x12\x1b\n\x17LATE_COMMIT_UNSPECIFIED\x10\x00\x12\x16\n\x12LATE_COMMIT_ACCEPT\x10\x01\x12\x16\n\x12LATE_COMMIT_REJECT\x10\x02*Z\n\x07Overage\x12\x17\n\x13OVERAGE_UNSPECIFIED\x10\x00\x12\x11\n\rOVERAGE_ALLOW\x10\x01\x12\x0f\n\x0bOVERAGE_CAP\x10\x02\x12\x12\n\x0eOVERAGE_REJECT\x10\x03\x32\xb4\x05\n\x0e\x41\x63\x63ountService\x12Z\n\rCreateAccount\x12#.creditgate.v1.CreateAccountRequest\x1a$.creditgate.v1.CreateAccountResponse\x12Q\n\nGetAccount\x12 .creditgate.v1.GetAccountRequest\x1a!.creditgate.v1.GetAccountResponse\x12Z\n\rUpdateAccount\x12#.creditgate.v1.UpdateAccountRequest\x1a$.creditgate.v1.UpdateAccountResponse\x12W\n\x0cListAccounts\x12\".creditgate.v1.ListAccountsRequest\x1a#.creditgate.v1.ListAccountsResponse\x12W\n\x0c\x43loseAccount\x12\".creditgate.v1.CloseAccountRequest\x1a#.creditgate.v1.CloseAccountResponse\x12Q\n\nGetBalance\x12 .creditgate.v1.GetBalanceRequest\x1a!.creditgate.v1.GetBalanceResponse\x12H\n\x07SetPlan\x12\x1d.creditgate.v1.SetPlanRequest\x1a\x1e.creditgate.v1.SetPlanResponse\x12H\n\x07GetPlan\x12\x1d.creditgate.v1.GetPlanRequest\x1a\x1e.creditgate.v1.GetPlanResponseB1\n\x11\x63om.creditgate.v1P\x01Z\x1a\x63reditgate/v1;creditgatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,48 +37,48 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'creditgate.v1.accounts_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\021com.creditgate.v1P\001Z\032creditgate/v1;creditgatev1'
-  _globals['_ACCOUNTSTATUS']._serialized_start=2381
-  _globals['_ACCOUNTSTATUS']._serialized_end=2512
-  _globals['_FUNDING']._serialized_start=2514
-  _globals['_FUNDING']._serialized_end=2585
-  _globals['_ENFORCEMENT']._serialized_start=2587
-  _globals['_ENFORCEMENT']._serialized_end=2700
-  _globals['_LATECOMMIT']._serialized_start=2702
-  _globals['_LATECOMMIT']._serialized_end=2791
-  _globals['_OVERAGE']._serialized_start=2793
-  _globals['_OVERAGE']._serialized_end=2883
-  _globals['_ACCOUNT']._serialized_start=173
-  _globals['_ACCOUNT']._serialized_end=720
-  _globals['_CREATEACCOUNTREQUEST']._serialized_start=722
-  _globals['_CREATEACCOUNTREQUEST']._serialized_end=785
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=787
-  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=869
-  _globals['_GETACCOUNTREQUEST']._serialized_start=871
-  _globals['_GETACCOUNTREQUEST']._serialized_end=910
-  _globals['_GETACCOUNTRESPONSE']._serialized_start=912
-  _globals['_GETACCOUNTRESPONSE']._serialized_end=973
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=975
-  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1087
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=1089
-  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=1153
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=1155
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=1196
-  _globals['_CLOSEACCOUNTRESPONSE']._serialized_start=1199
-  _globals['_CLOSEACCOUNTRESPONSE']._serialized_end=1359
-  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1361
-  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1440
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1442
-  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1538
-  _globals['_ACCOUNTSUMMARY']._serialized_start=1540
-  _globals['_ACCOUNTSUMMARY']._serialized_end=1638
-  _globals['_GETBALANCEREQUEST']._serialized_start=1640
-  _globals['_GETBALANCEREQUEST']._serialized_end=1679
-  _globals['_GETBALANCERESPONSE']._serialized_start=1682
-  _globals['_GETBALANCERESPONSE']._serialized_end=1833
-  _globals['_GRANTBALANCE']._serialized_start=1836
-  _globals['_GRANTBALANCE']._serialized_end=2117
-  _globals['_LEVELBALANCE']._serialized_start=2120
-  _globals['_LEVELBALANCE']._serialized_end=2378
-  _globals['_ACCOUNTSERVICE']._serialized_start=2886
-  _globals['_ACCOUNTSERVICE']._serialized_end=3430
+  _globals['_ACCOUNTSTATUS']._serialized_start=2408
+  _globals['_ACCOUNTSTATUS']._serialized_end=2539
+  _globals['_FUNDING']._serialized_start=2541
+  _globals['_FUNDING']._serialized_end=2612
+  _globals['_ENFORCEMENT']._serialized_start=2614
+  _globals['_ENFORCEMENT']._serialized_end=2727
+  _globals['_LATECOMMIT']._serialized_start=2729
+  _globals['_LATECOMMIT']._serialized_end=2818
+  _globals['_OVERAGE']._serialized_start=2820
+  _globals['_OVERAGE']._serialized_end=2910
+  _globals['_ACCOUNT']._serialized_start=200
+  _globals['_ACCOUNT']._serialized_end=747
+  _globals['_CREATEACCOUNTREQUEST']._serialized_start=749
+  _globals['_CREATEACCOUNTREQUEST']._serialized_end=812
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_start=814
+  _globals['_CREATEACCOUNTRESPONSE']._serialized_end=896
+  _globals['_GETACCOUNTREQUEST']._serialized_start=898
+  _globals['_GETACCOUNTREQUEST']._serialized_end=937
+  _globals['_GETACCOUNTRESPONSE']._serialized_start=939
+  _globals['_GETACCOUNTRESPONSE']._serialized_end=1000
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_start=1002
+  _globals['_UPDATEACCOUNTREQUEST']._serialized_end=1114
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_start=1116
+  _globals['_UPDATEACCOUNTRESPONSE']._serialized_end=1180
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=1182
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=1223
+  _globals['_CLOSEACCOUNTRESPONSE']._serialized_start=1226
+  _globals['_CLOSEACCOUNTRESPONSE']._serialized_end=1386
+  _globals['_LISTACCOUNTSREQUEST']._serialized_start=1388
+  _globals['_LISTACCOUNTSREQUEST']._serialized_end=1467
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_start=1469
+  _globals['_LISTACCOUNTSRESPONSE']._serialized_end=1565
+  _globals['_ACCOUNTSUMMARY']._serialized_start=1567
+  _globals['_ACCOUNTSUMMARY']._serialized_end=1665
+  _globals['_GETBALANCEREQUEST']._serialized_start=1667
+  _globals['_GETBALANCEREQUEST']._serialized_end=1706
+  _globals['_GETBALANCERESPONSE']._serialized_start=1709
+  _globals['_GETBALANCERESPONSE']._serialized_end=1860
+  _globals['_GRANTBALANCE']._serialized_start=1863
+  _globals['_GRANTBALANCE']._serialized_end=2144
+  _globals['_LEVELBALANCE']._serialized_start=2147
+  _globals['_LEVELBALANCE']._serialized_end=2405
+  _globals['_ACCOUNTSERVICE']._serialized_start=2913
+  _globals['_ACCOUNTSERVICE']._serialized_end=3605
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from creditgate.v1 import accounts_pb2 as creditgate_dot_v1_dot_accounts__pb2
+from creditgate.v1 import plans_pb2 as creditgate_dot_v1_dot_plans__pb2
 
 GRPC_GENERATED_VERSION = '1.72.1'
 GRPC_VERSION = grpc.__version__
@@ -69,6 +70,16 @@ class AccountServiceStub(object):
                 request_serializer=creditgate_dot_v1_dot_accounts__pb2.GetBalanceRequest.SerializeToString,
                 response_deserializer=creditgate_dot_v1_dot_accounts__pb2.GetBalanceResponse.FromString,
                 _registered_method=True)
+        self.SetPlan = channel.unary_unary(
+                '/creditgate.v1.AccountService/SetPlan',
+                request_serializer=creditgate_dot_v1_dot_plans__pb2.SetPlanRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_plans__pb2.SetPlanResponse.FromString,
+                _registered_method=True)
+        self.GetPlan = channel.unary_unary(
+                '/creditgate.v1.AccountService/GetPlan',
+                request_serializer=creditgate_dot_v1_dot_plans__pb2.GetPlanRequest.SerializeToString,
+                response_deserializer=creditgate_dot_v1_dot_plans__pb2.GetPlanResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer(object):
@@ -132,6 +143,22 @@ class AccountServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetPlan(self, request, context):
+        """Gives an account a plan, another one, or none: credits for its own wallet each period. Idempotent by `change_id`, for
+        good. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+        (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPlan(self, request, context):
+        """Reads an account's plan and its present period. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AccountServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +191,16 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.GetBalance,
                     request_deserializer=creditgate_dot_v1_dot_accounts__pb2.GetBalanceRequest.FromString,
                     response_serializer=creditgate_dot_v1_dot_accounts__pb2.GetBalanceResponse.SerializeToString,
+            ),
+            'SetPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPlan,
+                    request_deserializer=creditgate_dot_v1_dot_plans__pb2.SetPlanRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_plans__pb2.SetPlanResponse.SerializeToString,
+            ),
+            'GetPlan': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPlan,
+                    request_deserializer=creditgate_dot_v1_dot_plans__pb2.GetPlanRequest.FromString,
+                    response_serializer=creditgate_dot_v1_dot_plans__pb2.GetPlanResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -333,6 +370,60 @@ class AccountService(object):
             '/creditgate.v1.AccountService/GetBalance',
             creditgate_dot_v1_dot_accounts__pb2.GetBalanceRequest.SerializeToString,
             creditgate_dot_v1_dot_accounts__pb2.GetBalanceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AccountService/SetPlan',
+            creditgate_dot_v1_dot_plans__pb2.SetPlanRequest.SerializeToString,
+            creditgate_dot_v1_dot_plans__pb2.SetPlanResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPlan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/creditgate.v1.AccountService/GetPlan',
+            creditgate_dot_v1_dot_plans__pb2.GetPlanRequest.SerializeToString,
+            creditgate_dot_v1_dot_plans__pb2.GetPlanResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from creditgate.v1 import accounts_pb2 as _accounts_pb2
+from creditgate.v1 import plans_pb2 as _plans_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -66,6 +67,13 @@ class AccountServiceStub:
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
     NOT_FOUND `ACCOUNT_NOT_FOUND`.
     """
+    SetPlan: _grpc.UnaryUnaryMultiCallable[_plans_pb2.SetPlanRequest, _plans_pb2.SetPlanResponse]
+    """Gives an account a plan, another one, or none: credits for its own wallet each period. Idempotent by `change_id`, for
+    good. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+    (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    GetPlan: _grpc.UnaryUnaryMultiCallable[_plans_pb2.GetPlanRequest, _plans_pb2.GetPlanResponse]
+    """Reads an account's plan and its present period. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -105,6 +113,13 @@ class AccountServiceAsyncStub(AccountServiceStub):
     """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
     NOT_FOUND `ACCOUNT_NOT_FOUND`.
     """
+    SetPlan: _aio.UnaryUnaryMultiCallable[_plans_pb2.SetPlanRequest, _plans_pb2.SetPlanResponse]  # type: ignore[assignment]
+    """Gives an account a plan, another one, or none: credits for its own wallet each period. Idempotent by `change_id`, for
+    good. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+    (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+    """
+    GetPlan: _aio.UnaryUnaryMultiCallable[_plans_pb2.GetPlanRequest, _plans_pb2.GetPlanResponse]  # type: ignore[assignment]
+    """Reads an account's plan and its present period. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Administers accounts: organisations and what is below them, at most 4 levels.
@@ -177,5 +192,24 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads an account's balance: as a whole, per grant, and per level up to its root. Also fails with
         NOT_FOUND `ACCOUNT_NOT_FOUND`.
         """
+
+    @_abc_1.abstractmethod
+    def SetPlan(
+        self,
+        request: _plans_pb2.SetPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plans_pb2.SetPlanResponse, _abc.Awaitable[_plans_pb2.SetPlanResponse]]:
+        """Gives an account a plan, another one, or none: credits for its own wallet each period. Idempotent by `change_id`, for
+        good. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`, ALREADY_EXISTS `ID_REUSED`, FAILED_PRECONDITION
+        (`TOO_MANY_GRANTS`, `BALANCE_OVERFLOW`, `ACCOUNT_CLOSED`) and RESOURCE_EXHAUSTED `STORE_FULL`.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPlan(
+        self,
+        request: _plans_pb2.GetPlanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_plans_pb2.GetPlanResponse, _abc.Awaitable[_plans_pb2.GetPlanResponse]]:
+        """Reads an account's plan and its present period. Also fails with NOT_FOUND `ACCOUNT_NOT_FOUND`."""
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         GrantCredits,
         Refund,
         Reserve,
+        SetPlan,
         Traffic,
         Transfer,
     )
@@ -97,6 +98,30 @@ def content_of_refund(operation: Refund) -> bytes:
 def content_of_transfer(operation: Transfer) -> bytes:
     """Digest a transfer: whose credits, to whom, and how many."""
     return _digest("transfer", operation.account_id, operation.target_account_id, operation.credits)
+
+
+def content_of_plan(operation: SetPlan) -> bytes:
+    """Digest a change of plan: whose, when, and to what terms."""
+    terms = operation.terms
+    if terms is None:
+        return _digest("plan", operation.account_id, operation.at_period_end)
+    return _digest(
+        "plan",
+        operation.account_id,
+        operation.at_period_end,
+        terms.plan_id,
+        terms.credits,
+        int(terms.interval),
+        terms.anchor_ms,
+        terms.time_zone,
+        terms.priority,
+        ",".join(str(int(channel)) for channel in terms.scope.channels),
+        ",".join(terms.scope.regions),
+        int(terms.rollover),
+        terms.rollover_cap,
+        terms.rollover_life_ms,
+        terms.rollover_priority,
+    )
 
 
 def content_of_account(settings: AccountSettings) -> bytes:

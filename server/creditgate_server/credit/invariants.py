@@ -82,7 +82,7 @@ class AccountRecord:
 
     `ended`: per pot the number of its ended grants, as `count`, and the sums of their figures. `adjustment`: number of
     the grant that takes what comes back and has no other, 0 for none. `due_ms`: when something of its grants is due by
-    the index of its organisation, 0 for never.
+    the index of its organisation, 0 for never; `period_end_ms`: when its plan's period ends, 0 where it has none.
     """
 
     account_id: str
@@ -95,6 +95,7 @@ class AccountRecord:
     children: int
     adjustment: int
     due_ms: int
+    period_end_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +276,8 @@ def _counters(account: AccountRecord) -> Iterator[Breach]:
         "the account's time in the due index = grant_due": (account.due_ms, counters["grant_due"]),
     }
     yield from _unequal(account_id, equations)
-    due_ms = min((due for grant in account.grants if (due := _next_event_ms(grant))), default=NEVER_MS)
+    events = [account.period_end_ms, *(due for grant in account.grants if (due := _next_event_ms(grant)))]
+    due_ms = min(filter(None, events), default=NEVER_MS)
     if (counters["grant_due"] or NEVER_MS) > due_ms:
         yield Breach(account_id, "", "grant_due <= the next start or end", counters["grant_due"], due_ms)
     newest = max((grant.number for grant in account.grants), default=0)

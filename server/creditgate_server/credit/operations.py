@@ -16,8 +16,10 @@ from creditgate_server.credit.terms import (
     ExpiryAction,
     Funding,
     GrantKind,
+    Interval,
     LateCommit,
     Overage,
+    RollOver,
 )
 
 Labels = tuple[tuple[str, str], ...]
@@ -201,6 +203,37 @@ class Transfer:
     actor: str = ""
     reference: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTerms:
+    """What an account's wallet is given each period, and what of that outlives the period.
+
+    Periods end at the anchor (None: the beginning of the first) and whole intervals from it, in `time_zone`.
+    `rollover_cap` bounds what rolls over where that is CAPPED; it lives for `rollover_life_ms` (0: for good).
+    """
+
+    plan_id: str
+    credits: int
+    interval: Interval
+    anchor_ms: int | None = None
+    time_zone: str = "UTC"
+    priority: int = 0
+    scope: Scope = Scope()
+    rollover: RollOver = RollOver.NONE
+    rollover_cap: int = 0
+    rollover_life_ms: int = 0
+    rollover_priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlan:
+    """Give an account a plan, another one, or (None) none: now, which ends the present period, or when that ends."""
+
+    account_id: str
+    change_id: str
+    terms: PlanTerms | None
+    at_period_end: bool = False
 
 
 @dataclass(frozen=True, slots=True)

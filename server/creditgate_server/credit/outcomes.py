@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from creditgate.pricing.rate_cards import Price
 from creditgate.pricing.usage import Channel, Direction, Priority
-from creditgate_server.credit.operations import AccountSettings, Labels, Scope
+from creditgate_server.credit.operations import AccountSettings, Labels, PlanTerms, Scope
 from creditgate_server.credit.terms import (
     Decision,
     DenialReason,
@@ -201,6 +201,31 @@ class Account:
     create_ms: int
     update_ms: int
     balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An account's plan: its terms, its present period, and the grant of that.
+
+    `following` are the terms from the period's end on (None: the same), `ends` tells that none follow.
+    """
+
+    terms: PlanTerms
+    begin_ms: int
+    end_ms: int
+    grant_id: str
+    following: PlanTerms | None
+    ends: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSet:
+    """The answer to SetPlan: the plan as it stands (None: there is none), and the debt that new credits repaid."""
+
+    plan: Plan | None
+    debt_repaid: int
+    balance: Balance
+    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)

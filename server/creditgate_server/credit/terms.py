@@ -97,6 +97,23 @@ class SettledBy(IntEnum):
     EXPIRY = 2
 
 
+class Interval(IntEnum):
+    """How long a plan's period is."""
+
+    DAY = 1
+    WEEK = 2
+    MONTH = 3
+    YEAR = 4
+
+
+class RollOver(IntEnum):
+    """How much of what a period leaves outlives it."""
+
+    NONE = 1
+    ALL = 2
+    CAPPED = 3
+
+
 class Pot(IntEnum):
     """The two separate things in an account that a usage may draw on."""
 

@@ -128,6 +128,15 @@ class Engine:
         """Move credits from one wallet to another."""
         return records.read_transfer(await self._administer(operation))
 
+    async def set_plan(self, operation: ask.SetPlan) -> told.PlanSet:
+        """Give an account a plan, another one, or none."""
+        return records.read_plan_set(await self._exchanges.set_plan(operation))
+
+    async def get_plan(self, account_id: str) -> told.Plan | None:
+        """Return an account's plan with its present period, None where it has none."""
+        _, plan = await self._read("get_plan", account_id)
+        return records.read_plan(plan)
+
     async def create_account(self, operation: ask.CreateAccount) -> tuple[told.Account, bool]:
         """Open an account; True where it was there already, with the same settings."""
         await self._check_card(operation.settings.rate_card_id)

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, overload
 
 from creditgate_server.credit import operations as ask
+from creditgate_server.credit.calendar import Cycle
 from creditgate_server.credit.ids import root_of
 from creditgate_server.credit.outcomes import Extension
 from creditgate_server.engine.cards import DEFAULT_CARD_ID, RateCards
 from creditgate_server.engine.errors import InvalidField, OperationError, Overloaded, StoreUnavailable
 from creditgate_server.engine.failures import from_status, from_store, ids_of
 from creditgate_server.engine.pricing import Priced, price_actual, price_usage, unpriced
-from creditgate_server.engine.requests import ALL, Asked, ask_decision, ask_settlement
+from creditgate_server.engine.requests import ALL, Asked, ask_decision, ask_plan, ask_settlement
 from creditgate_server.store import records
 from creditgate_server.store.errors import ReplyError, StoreError
 from creditgate_server.store.ledger import OPERATIONS_PER_CALL_MAX, SWEEP_MAX, Group, Lane, Request
@@ -95,11 +96,23 @@ class Exchanges:
             await self._conclude(attempt, reply)
         raise _changes_too_fast(operation)
 
-    async def do(self, asked: Asked, operation: ask.HasAccount) -> records.Fields:
-        """Send what needs no price, and return its reply; while more is due than one call may end, sweep and repeat."""
+    async def set_plan(self, operation: ask.SetPlan) -> records.Fields:
+        """Give an account a plan, whose first period ends as the calendar says; the store tells when it begins."""
+        terms, begin_ms, end_ms = operation.terms, 0, 0
+        for _ in range(ATTEMPTS_MAX):
+            reply = await self.do(ask_plan(operation, begin_ms, end_ms), operation, also=Status.BOUND)
+            if reply[0] == Status.OK or terms is None:
+                return reply
+            begin_ms = reply[1]
+            anchor_ms = begin_ms if terms.anchor_ms is None else terms.anchor_ms
+            end_ms = Cycle(terms.interval, anchor_ms, terms.time_zone).boundary_after(begin_ms)
+        raise _changes_too_fast(operation)
+
+    async def do(self, asked: Asked, operation: ask.HasAccount, *, also: Status | None = None) -> records.Fields:
+        """Send what needs no price, and return its reply: OK, or `also`. While more is due, sweep and repeat."""
         for _ in range(ATTEMPTS_MAX):
             reply = await self._send(asked, operation)
-            if reply[0] == Status.OK:
+            if reply[0] in (Status.OK, also):
                 return reply
             if reply[0] != Status.SWEEP:
                 raise from_status(reply, operation)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _ID_FIELDS = (
     "account_id", "reservation_id", "commit_id", "charge_id", "refund_id", "grant_id", "transfer_id",
+    "change_id",
 )  # fmt: skip
 
 _BY_STATUS: dict[Status, tuple[type[errors.OperationError], str]] = {

@@ -9,6 +9,7 @@ from creditgate_server.credit.content import (
     content_of_account,
     content_of_charge,
     content_of_grant,
+    content_of_plan,
     content_of_refund,
     content_of_reserve,
     content_of_transfer,
@@ -128,6 +129,21 @@ def ask_administration(operation: Administered) -> Asked:
             return Asked(Lane.DECIDE, "update_account", records.pack(account_id, records.change_fields(change), name))
         case ask.CloseAccount(account_id):
             return Asked(Lane.DECIDE, "close_account", records.pack(account_id))
+
+
+def ask_plan(operation: ask.SetPlan, begin_ms: int, end_ms: int) -> Asked:
+    """Ask for a change of plan, whose first period ends at `end_ms`; no boundary lies between `begin_ms` and that."""
+    terms = operation.terms
+    args = records.pack(
+        operation.account_id,
+        operation.change_id,
+        content_of_plan(operation),
+        records.plan_fields(terms) if terms else False,
+        operation.at_period_end,
+        begin_ms,
+        end_ms,
+    )
+    return Asked(Lane.DECIDE, "set_plan", args)
 
 
 def _grant_args(operation: ask.GrantCredits) -> bytes:

@@ -32,6 +32,9 @@ HEAVY_WEIGHT: Final = 16
 LOADS_MAX: Final = 3
 """How often one call loads a library that is missing: somebody may flush it at any moment, but not for ever."""
 
+NO_RENEWAL: Final = ("", 0, 0)
+"""What a sweep brings that has met no end of a period yet."""
+
 JOURNAL_PAGE: Final = 1_000
 """Journal entries read at once."""
 
@@ -216,16 +219,25 @@ class Ledger:
         return Due(tuple(roots), lag_ms, open_holds)
 
     async def sweep(self, root_id: str, count: int) -> tuple[int, bool]:
-        """End up to `count` things that are due of an organisation; return how many, and whether more are due."""
-        command: Command = (
-            "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, self._expected_ms(),
-            records.pack(root_id, count),
-        )  # fmt: skip
-        (reply,) = await self._call([command])
-        if not isinstance(reply, bytes):
-            raise _error(reply)
-        _, ended, backlog = records.unpack(reply)
-        return ended, backlog
+        """End up to `count` things that are due of an organisation; return how many, and whether more are due.
+
+        Where the period of a plan ends, the next one is bounded here: that is calendar work, which no function does.
+        """
+        ended, renewal = 0, NO_RENEWAL
+        for _ in range(count):
+            command: Command = (
+                "FCALL", self._library.sweep, 1, self.key_of(root_id), self._settings, self._expected_ms(),
+                records.pack(root_id, count - ended, *renewal),
+            )  # fmt: skip
+            (reply,) = await self._call([command])
+            if not isinstance(reply, bytes):
+                raise _error(reply)
+            _, done, backlog, renewing = records.unpack(reply)
+            ended += done
+            if not renewing or ended >= count:
+                return ended, backlog
+            renewal = records.renewal_of(renewing)
+        return ended, True
 
     async def probe(self) -> None:
         """Do what a settlement does, without one, and look at the store's layout and clock.

@@ -24,6 +24,7 @@ MODULES: Final = (
     "due",
     "grants",
     "life",
+    "plans",
     "returns",
     "usage",
     "holds",

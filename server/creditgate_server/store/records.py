@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgpack
 
 from creditgate.pricing.usage import Channel, Direction, Priority
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.calendar import Cycle
 from creditgate_server.credit.terms import (
     AccountStatus,
     Decision,
@@ -18,10 +19,12 @@ from creditgate_server.credit.terms import (
     Funding,
     GrantKind,
     GrantState,
+    Interval,
     LateCommit,
     Overage,
     Pot,
     ReservationState,
+    RollOver,
     SettledBy,
 )
 
@@ -181,6 +184,71 @@ def read_closing(fields: Fields) -> told.Closed:
     """Read the answer to CloseAccount."""
     _, described, balance, revoked, written_off, replayed = fields
     return told.Closed(read_account(described, balance), revoked, written_off, replayed)
+
+
+def renewal_of(fields: Fields) -> tuple[str, int, int]:
+    """Return what ends the period that a sweep has met: whose it is, its end, and that of the next (0: none)."""
+    account_id, end_ms, cycle = fields
+    if not cycle:
+        return account_id, end_ms, 0
+    interval, anchor_ms, time_zone = cycle
+    return account_id, end_ms, Cycle(Interval(interval), anchor_ms, time_zone).boundary_after(end_ms)
+
+
+def plan_fields(terms: ask.PlanTerms) -> Fields:
+    """Return a plan's terms in the order of `codec.PLAN_TERMS`."""
+    return [
+        terms.plan_id,
+        terms.credits,
+        int(terms.interval),
+        False if terms.anchor_ms is None else terms.anchor_ms,
+        terms.time_zone,
+        terms.priority,
+        list(map(int, terms.scope.channels)),
+        list(terms.scope.regions),
+        int(terms.rollover),
+        terms.rollover_cap,
+        terms.rollover_life_ms,
+        terms.rollover_priority,
+    ]
+
+
+def read_plan(fields: Fields | Literal[False]) -> told.Plan | None:
+    """Read `plans.describe`."""
+    if fields is False:
+        return None
+    terms, begin_ms, end_ms, grant_id, following = fields
+    return told.Plan(
+        _read_plan_terms(terms),
+        begin_ms,
+        end_ms,
+        grant_id,
+        None if isinstance(following, bool) else _read_plan_terms(following),
+        following is True,
+    )
+
+
+def _read_plan_terms(fields: Fields) -> ask.PlanTerms:
+    plan_id, credits_, interval, anchor_ms, time_zone, priority, channels, regions, mode, cap, life_ms, rolled = fields
+    return ask.PlanTerms(
+        plan_id=plan_id,
+        credits=credits_,
+        interval=Interval(interval),
+        anchor_ms=_optional(anchor_ms),
+        time_zone=time_zone,
+        priority=priority,
+        scope=ask.Scope(tuple(map(Channel, channels)), tuple(regions)),
+        rollover=RollOver(mode),
+        rollover_cap=cap,
+        rollover_life_ms=life_ms,
+        rollover_priority=rolled,
+    )
+
+
+def read_plan_set(fields: Fields) -> told.PlanSet:
+    """Read the answer to SetPlan."""
+    _, plan, debt_repaid, balance, replayed = fields
+    return told.PlanSet(read_plan(plan), debt_repaid, read_balance(balance), replayed)
 
 
 def read_grant(fields: Fields) -> told.Grant:

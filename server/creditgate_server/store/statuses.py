@@ -40,6 +40,8 @@ class Status(StrEnum):
     """The usage, which its card cannot price, is no replay either."""
     AFTER = "AFTER"
     """It was not done, for one before it of the same account in the batch must be repeated first."""
+    BOUND = "BOUND"
+    """A period would begin now, which the reply tells, and end at another time than the caller gave: give that."""
     BATCH_NOT_APPLIED = "BATCH_NOT_APPLIED"
     """Another operation of the atomic batch failed or was denied."""
     SWEEP = "SWEEP"

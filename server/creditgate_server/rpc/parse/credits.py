@@ -47,7 +47,7 @@ def parse_grant(request: pb.GrantRequest) -> GrantCredits:
         effective_ms=effective_ms,
         expire_ms=expire_ms,
         priority=checks.whole_number("priority", request.priority, -PRIORITY_MAX, PRIORITY_MAX),
-        scope=_parse_scope(request.scope, checks),
+        scope=parse_scope("scope", request.scope, checks),
         actor=checks.text("actor", request.actor, ACTOR_CHARACTERS_MAX),
         reference=checks.text("reference", request.reference, REFERENCE_CHARACTERS_MAX),
         note=checks.text("note", request.note, NOTE_CHARACTERS_MAX),
@@ -120,14 +120,15 @@ def _parse_life(request: pb.GrantRequest, checks: Checks) -> tuple[int, int]:
     return effective_ms, expire_ms
 
 
-def _parse_scope(scope: pb.Scope, checks: Checks) -> Scope:
-    channels = sorted(checks.term("scope.channels", channel, CHANNELS) for channel in scope.channels)
+def parse_scope(field: str, scope: pb.Scope, checks: Checks) -> Scope:
+    """Read what a grant may pay for."""
+    channels = sorted(checks.term(f"{field}.channels", channel, CHANNELS) for channel in scope.channels)
     regions = sorted(scope.regions)
     if len(regions) > REGIONS_MAX:
-        checks.refuse("scope.regions", f"must be at most {REGIONS_MAX}")
+        checks.refuse(f"{field}.regions", f"must be at most {REGIONS_MAX}")
     if not all(map(is_region, regions)):
-        checks.refuse("scope.regions", REGION_RULE)
-    for field, items in (("scope.channels", channels), ("scope.regions", regions)):
+        checks.refuse(f"{field}.regions", REGION_RULE)
+    for part, items in (("channels", channels), ("regions", regions)):
         if len(set(items)) < len(items):
-            checks.refuse(field, "must name each at most once")
+            checks.refuse(f"{field}.{part}", "must name each at most once")
     return Scope(tuple(channels), tuple(regions))

@@ -109,7 +109,8 @@ function accounts.close_account(w, args)
       local taken = life.revoke(account, number, grant)
       if grant.pot == POT.WALLET then revoked = revoked + taken end
     end
-    life.plan(w, account)
+    plans.close(account)
+    life.foresee(w, account)
     t.written_off, c.debt = t.written_off + c.debt, 0
     account.s.status, account.s_dirty = ACCOUNT_STATUS.CLOSED, true
     local d = work.description(account, true)

@@ -42,15 +42,16 @@ local function read_account(w, id)
   end
   local d, root_id = codec.description(values.d), work.root(id)
   local due_ms = tonumber(call("ZSCORE", w.prefix .. "d:" .. root_id, "g" .. id) or 0)
+  local plan = values.p and codec.plan(values.p)
   return { "OK", codec.counters(values.c), all_totals(values.t), codec.sums(values.ws), read_order(values.wo),
     codec.sums(values.ls), read_order(values.lo), found, codec.fold(values.f), codec.settings(values.s).status, d.children,
-    d.adjustment, due_ms }
+    d.adjustment, due_ms, plan and plan.end_ms or 0 }
 end
 
 -- audit_account: all that is kept of one account but its ended grants, of which their folded sums are, in one step.
 -- ARGS: account
--- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants fold status children adjustment due | UNREADABLE
---   due: when something of its grants is, by the index of its organisation (0: never)
+-- RETURNS: OK counters totals wallet_sums wallet_order limit_sums limit_order grants fold status children adjustment due period_end | UNREADABLE
+--   due: when something of its grants is, by the index of its organisation; period_end: of its plan's present one (0: never)
 function audit.account(w, args)
   local ok, reply = pcall(read_account, w, args[1])
   if not ok then return { "UNREADABLE" } end
@@ -67,7 +68,7 @@ local function read_ended(w, number, packed)
   local mutable, terms, heir_account, heir_number = decode(packed)
   local grant = read_grant(number, mutable, terms)
   grant[#grant + 1], grant[#grant + 2] = heir_account or "", heir_number or 0
-  grant[#grant + 1] = not heir_account or has_grant(w, heir_account, heir_number)
+  grant[#grant + 1] = not heir_account or heir_number == 0 or has_grant(w, heir_account, heir_number)
   return grant
 end
 

@@ -40,6 +40,8 @@ end
 local function denial_of(w, pot, shortfall, traffic)
   local account = pot.account
   local next_ms = account.c.grant_due ~= 0 and work.description(account).starts[pot.pot] or 0
+  local plan = pot.pot == POT.WALLET and plans.get(account)
+  if plan and plan.next ~= true and (next_ms == 0 or plan.end_ms < next_ms) then next_ms = plan.end_ms end
   return { usage.denial_reason(pot, traffic), account.id, shortfall, next_ms }
 end
 

@@ -118,6 +118,23 @@ function codec.pack_description(d)
     d.closed or false)
 end
 
+-- The plan of an account (field p), as it was set: what its wallet is given each period, and what of that outlives the period.
+--   interval, anchor_ms (false: their beginning), time_zone: where its periods end, which callers work out      rollover: which part, at most `cap`
+--   life_ms: how long what rolled over lives (0: for good)
+codec.PLAN_TERMS = { "plan_id", "credits", "interval", "anchor_ms", "time_zone", "priority", "channels", "regions", "rollover", "cap",
+  "life_ms", "rollover_priority" }
+
+--   terms: the present ones, in that order                        number: of the grant of the present period
+--   begin_ms, end_ms: of that period                              next: the terms from then on, true where none follow, or false
+function codec.plan(packed)
+  local terms, number, begin_ms, end_ms, next_terms = decode(packed)
+  return { terms = terms, number = number, begin_ms = begin_ms, end_ms = end_ms, next = next_terms }
+end
+
+function codec.pack_plan(p)
+  return encode(p.terms, p.number, p.begin_ms, p.end_ms, p.next)
+end
+
 -- What changes of a grant (field g<number>): amount = remaining + held + (captured - refunded) + debt_paid + expired + revoked
 -- + moved.
 local GRANT = "<dddddddddBBB"

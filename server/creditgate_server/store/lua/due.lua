@@ -1,7 +1,7 @@
 -- due: what happens by itself, in the order of time: holds expire, grants start and end.
 --
 -- An organisation's due index has a member for each open hold, "h<account>|<id>", and for each account with a grant that starts
--- or ends, "g<account>". It is worked off by whoever next touches the organisation, a bounded number a call, and by the sweeper.
+-- or ends, or with a plan whose period does, "g<account>". It is worked off by whoever next touches the organisation, a bounded number a call, and by the sweeper.
 
 due.TURN_MAX = 16 -- members that one call works off on its way
 due.SCAN_MAX = 2000 -- members of one millisecond that are looked through for the place of one that has gone
@@ -75,7 +75,7 @@ local function turn_hold(w, root_id, member, id)
 end
 
 -- Work off what is due of an organisation, at most `most` ends and beginnings, the earliest first, once a call. w.backlog tells whether
--- more is due. Returns how many there were.
+-- more is due; w.renewing is the account whose period has ended, before which nothing later may happen. Returns how many there were.
 function due.turn(w, root, most)
   if root.turned then return 0 end
   root.turned = true
@@ -90,6 +90,7 @@ function due.turn(w, root, most)
       done = done + 1
     else
       done = done + max(1, life.turn(w, work.account(w, sub(member, 2)), due_ms, most - done))
+      if w.renewing then break end
     end
     take_in(w, members, at, next_ms)
     at = at + 1

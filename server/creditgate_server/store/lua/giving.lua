@@ -70,7 +70,7 @@ function giving.revoke(w, args)
   end
   work.touch(w, account)
   local revoked, clawed_back = life.revoke(account, number, grant), 0
-  life.plan(w, account)
+  life.foresee(w, account)
   if claw_back then
     local kind, spent = grants.terms(account, number, grant).kind, grant.captured - grant.refunded + grant.debt_paid
     clawed_back = life.claw_back(w, account, grant.pot, kind, spent)

@@ -20,10 +20,10 @@ function grants.get(w, account, number)
     grant = codec.grant(packed)
     grant.active = true
   else
-    local mutable, terms, heir_account, heir_number = decode(call("HGET", ended_key(w, account), number))
+    local mutable, terms, heir_account, heir_number, heir_expire_ms, heir_priority = decode(call("HGET", ended_key(w, account), number))
     grant = codec.grant(mutable)
     grant.packed_terms, grant.folded = terms, mutable
-    grant.heir = heir_account and { heir_account, heir_number }
+    grant.heir = heir_account and { heir_account, heir_number, heir_expire_ms, heir_priority }
     grant.ended, grant.active = true, false
   end
   account.grants[number] = grant
@@ -66,7 +66,7 @@ function grants.save(w, account, number, grant, add)
   if is_over(grant) then
     grants.terms(account, number, grant)
     local packed = encode(codec.pack_grant(grant), grant.packed_terms)
-    if grant.heir then packed = packed .. encode(grant.heir[1], grant.heir[2]) end
+    if grant.heir then packed = packed .. encode(unpack(grant.heir)) end
     call("HSET", ended_key(w, account), number, packed)
     if not grant.ended then call("HDEL", account.key, "g" .. number, "m" .. number) end
   else

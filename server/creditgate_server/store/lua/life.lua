@@ -23,6 +23,11 @@ local function finish(account, number, grant, state, booking)
   return credits
 end
 
+-- End a grant whose time is over. Returns what remained of it.
+function life.expire(account, number, grant)
+  return finish(account, number, grant, GRANT_STATE.EXPIRED, "expired")
+end
+
 -- When a grant next starts or ends; nil for never.
 local function event_ms(grant, terms)
   if grant.state == GRANT_STATE.PENDING then return terms.effective_ms end
@@ -54,8 +59,8 @@ local function expect_start(w, account, pot_number, start_ms)
   end
 end
 
--- Find out what comes next of the account's grants, and note it.
-function life.plan(w, account)
+-- Find out what comes next of the account's grants and of its plan, and note it.
+function life.foresee(w, account)
   local next_ms
   local starts = work.description(account).starts
   if starts[1] ~= 0 or starts[2] ~= 0 then
@@ -68,30 +73,38 @@ function life.plan(w, account)
     if at_ms and (next_ms == nil or at_ms < next_ms) then next_ms = at_ms end
     if grant.state == GRANT_STATE.PENDING then expect_start(w, account, grant.pot, at_ms) end
   end
+  local plan = plans.get(account)
+  if plan and (next_ms == nil or plan.end_ms < next_ms) then next_ms = plan.end_ms end
   schedule(w, account, next_ms)
 end
 
--- Start and end the account's grants that are due by a time, at most so many, and note what comes next. Returns how many. Scans the active
--- grants, a bounded number: those over (ended, or empty with nothing held) live elsewhere.
+-- Start and end the account's grants that are due by a time, at most so many, and note what comes next; the grant of a plan's period ends
+-- with that, when all others have. Returns how many. Scans the active grants, a bounded number: those over (ended, or empty with nothing
+-- held) live elsewhere.
 function life.turn(w, account, until_ms, most)
-  local turned = 0
+  local turned, plan = 0, plans.get(account)
+  local renewing = plan and plan.end_ms <= until_ms
   for _, number in ipairs(grants.active_numbers(account)) do
     local grant = grants.get(w, account, number)
     local terms = grants.terms(account, number, grant)
-    local at_ms = event_ms(grant, terms)
-    if at_ms and at_ms <= until_ms and turned < most then
+    local at_ms = not (plan and number == plan.number) and event_ms(grant, terms)
+    if at_ms and at_ms <= until_ms then
+      if turned == most then
+        renewing = false
+        break
+      end
       turned = turned + 1
       work.touch(w, account)
       if grant.state == GRANT_STATE.PENDING then
         local repaid = start(account, number, grant)
         work.journal(w, "grant_started", account.id, terms.id, { grant.amount, repaid })
       else
-        local credits = finish(account, number, grant, GRANT_STATE.EXPIRED, "expired")
-        work.journal(w, "grant_expired", account.id, terms.id, { credits })
+        work.journal(w, "grant_expired", account.id, terms.id, { life.expire(account, number, grant) })
       end
     end
   end
-  life.plan(w, account)
+  if renewing then w.renewing = account end
+  life.foresee(w, account)
   return turned
 end
 
@@ -122,11 +135,11 @@ function life.add(w, account, terms, pot_number, credits, scope)
   return number, repaid
 end
 
--- Make a grant of the ledger's own, and let its id be known. Returns its number and how much debt it repaid.
-function life.make(w, account, terms, credits, made_by)
-  local root_id = work.root(account.id)
-  terms.id, terms.made_by, terms.create_ms, terms.effective_ms = work.next_grant_id(w, root_id), made_by, w.now, w.now
-  terms.actor, terms.reference, terms.note = "", "", ""
+-- Make a grant of the ledger's own, as of a time (nil: now), and let its id be known. Returns its number and how much debt it repaid.
+function life.make(w, account, terms, credits, made_by, as_of_ms)
+  local root_id, at_ms = work.root(account.id), as_of_ms or w.now
+  terms.id, terms.made_by, terms.create_ms, terms.effective_ms = work.next_grant_id(w, root_id), made_by, at_ms, at_ms
+  terms.actor, terms.reference, terms.note = "", terms.reference or "", ""
   local scope = grants.scope(w, account, terms.channels, terms.regions)
   local number, repaid = life.add(w, account, terms, POT.WALLET, credits, scope)
   work.know(w, work.grant_ids(w, root_id), terms.id, "", account.id, number, repaid)

@@ -1,6 +1,6 @@
 -- modules: one table per file, declared before all of them, so that a function may call any other; and the globals they use.
 
-local codec, work, due, grants, life, returns, usage, holds = {}, {}, {}, {}, {}, {}, {}, {}
+local codec, work, due, grants, life, plans, returns, usage, holds = {}, {}, {}, {}, {}, {}, {}, {}, {}
 local authorizations, settlements, refunds, accounts, giving, reads, audit, rights = {}, {}, {}, {}, {}, {}, {}, {}
 
 -- Lua's and the store's functions do not exist while a library is loaded, and later each use of a global is looked up through

@@ -6,14 +6,14 @@ local WRITES = {
   reserve = authorizations.reserve, charge = authorizations.charge, commit = settlements.commit, release = settlements.release,
   extend = settlements.extend, refund = refunds.refund, create_account = accounts.create_account,
   update_account = accounts.update_account, close_account = accounts.close_account, grant = giving.grant, revoke = giving.revoke,
-  transfer = giving.transfer,
+  transfer = giving.transfer, set_plan = plans.set_plan,
 }
 
 local READS = {
   quote = authorizations.quote, get_account = reads.get_account, list_accounts = reads.list_accounts,
   get_standing = reads.get_standing, explain = reads.explain, list_grants = reads.list_grants, get_hold = reads.get_hold,
   list_holds = reads.list_holds, due = reads.due, audit_account = audit.account, audit_ended = audit.ended,
-  audit_holds = audit.holds, audit_expiries = audit.expiries, audit_seq = audit.seq, audit_partition = audit.partition,
+  get_plan = plans.get_plan, audit_holds = audit.holds, audit_expiries = audit.expiries, audit_seq = audit.seq, audit_partition = audit.partition,
 }
 
 -- ARGV: settings, the time that the caller expects, then name, packed arguments, name, packed arguments …
@@ -96,16 +96,25 @@ local function atomic(keys, argv)
   return replies
 end
 
--- sweep: end what is due of one tree.
--- ARGS: root max
--- RETURNS: OK ended backlog
+-- sweep: end what is due of one tree, up to the end of a period: then that of the next is to be brought, by another call.
+-- ARGS: root max account_id end_ms next_end_ms
+-- RETURNS: OK ended backlog renewing
+--   account_id: whose period ends at end_ms, and the next one at next_end_ms; ""    renewing: { account, end_ms, cycle }, cycle false where
+--   no period follows
 local function sweep(keys, argv)
   local w = work.open(keys, argv)
-  local root_id, max = unpack(decode(argv[FIRST_OPERATION]))
+  local root_id, max, account_id, end_ms, next_end_ms = unpack(decode(argv[FIRST_OPERATION]))
   local root = work.account(w, root_id)
   local ended = root and due.turn(w, root, max) or 0
+  local renewing = w.renewing
+  if renewing and renewing.id == account_id and plans.get(renewing).end_ms == end_ms then
+    plans.renew(w, renewing, next_end_ms)
+    ended, renewing = ended + 1, nil
+  end
   work.save(w)
-  return encode({ "OK", ended, w.backlog or false })
+  if not renewing then return encode({ "OK", ended, w.backlog or false, false }) end
+  local plan = plans.get(renewing)
+  return encode({ "OK", ended, true, { renewing.id, plan.end_ms, plans.cycle(plan) or false } })
 end
 
 -- rights: the commands that the caller may not use.

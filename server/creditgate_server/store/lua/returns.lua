@@ -52,6 +52,9 @@ local function arrive(w, account, number, grant, credits)
       return 0, credits, 0
     elseif not grant.heir or hop == returns.HOPS_MAX then
       break
+    elseif not plans.has_heir(w, account, number, grant) then
+      book(account, grant, "expired", credits)
+      return 0, credits, 0
     end
     book(account, grant, "moved", credits)
     account, number = work.account(w, grant.heir[1]), grant.heir[2]

@@ -73,7 +73,7 @@ end
 function work.new_account(w, id, s, d)
   local account = {
     id = id, key = w.prefix .. "a:" .. id, s = s, c = codec.new_counters(w.now), t = codec.new_totals(), d = d, grants = {},
-    pots = { { sums = { 0 }, order = "", dirty = true } }, created = true, dirty = true, s_dirty = true, d_dirty = true,
+    pots = { { sums = { 0 }, order = "", dirty = true } }, plan = false, created = true, dirty = true, s_dirty = true, d_dirty = true,
     t_dirty = true,
   }
   w.accounts[id], w.loaded[#w.loaded + 1] = account, account
@@ -107,13 +107,15 @@ local function ancestry(w, id)
 end
 
 -- Return the account and all above it, leaf first, with all done that is due by now; or nil and the reply that says why not:
--- ACCOUNT_NOT_FOUND, or SWEEP where a grant of them starts or ends later than more holds than one call may end.
+-- ACCOUNT_NOT_FOUND, or SWEEP where a grant of them starts or ends later than more holds than one call may end, or where a period
+-- has ended, whose next one the caller must bound.
 function work.lineage(w, id)
   local lineage, failure = ancestry(w, id)
   if not lineage then return nil, failure end
   local root = lineage[#lineage]
   if root.c.tree_due == 0 or root.c.tree_due > w.horizon then return lineage end
   due.turn(w, root, due.TURN_MAX)
+  if w.renewing then return nil, { "SWEEP", root.id } end
   for _, account in ipairs(lineage) do
     if account.c.grant_due ~= 0 and account.c.grant_due <= w.horizon then return nil, { "SWEEP", root.id } end
   end
@@ -221,6 +223,7 @@ local function save_account(w, account)
   if account.d_dirty then add("d", codec.pack_description(account.d)) end
   if account.t_dirty then add("t", codec.pack_totals(account.t)) end
   if account.fold_dirty then add("f", codec.pack_fold(account.fold)) end
+  if account.plan_dirty and account.plan then add("p", codec.pack_plan(account.plan)) end
   if account.scopes_dirty then add("x", encode(account.scopes)) end
   local wallet, limit = account.pots[POT.WALLET], account.pots[POT.LIMIT]
   if wallet.dirty then add("ws", codec.pack_sums(wallet.sums)) end
@@ -231,6 +234,7 @@ local function save_account(w, account)
     if grant.dirty then grants.save(w, account, number, grant, add) end
   end
   call("HSET", account.key, unpack(fields, 1, n))
+  if account.plan_dirty and not account.plan then call("HDEL", account.key, "p") end
 end
 
 local function save_due(w)
