@@ -104,6 +104,13 @@ class Administration(Caller):
     ) -> answers.PlanSet:
         """Give an account a plan, or another one: credits for its own wallet each period.
 
+        >>> from creditgate import Interval, RollOver
+        >>> basic = creditgate.answers.Plan(
+        ...     plan_id="basic", credits=500, interval=Interval.MONTH, roll_over=RollOver.CAPPED, roll_over_cap=100
+        ... )
+        >>> client.set_plan("acme", basic).balance.available
+        1500
+
         It begins now, and ends the present period, or follows that (`at_period_end`). `change_id` is unique in the
         organisation for good; None makes one for this call. Also raises `IdReused`, `TooManyGrants`,
         `AccountClosedForGood`, `BalanceOverflow` and `StoreFull`.
@@ -119,12 +126,22 @@ class Administration(Caller):
         at_period_end: bool = True,
         timeout_s: float | None = None,
     ) -> answers.PlanSet:
-        """End an account's plan when its period ends, or at once. Raises as `set_plan` does."""
+        """End an account's plan when its period ends, or at once. Raises as `set_plan` does.
+
+        >>> monthly = creditgate.answers.Plan(plan_id="basic", credits=500, interval=creditgate.Interval.MONTH)
+        >>> began = client.set_plan("acme", monthly)
+        >>> client.cancel_plan("acme").current_plan.cancelled
+        True
+        """
         request = _plans.set_plan(account_id, None, change_id=change_id, at_period_end=at_period_end)
         return _plans.plan_set(self._call(self._connection.accounts.SetPlan, request, timeout_s))
 
     def get_plan(self, account_id: str, *, timeout_s: float | None = None) -> answers.CurrentPlan | None:
-        """Read an account's plan and its present period, None where it has none."""
+        """Read an account's plan and its present period, None where it has none.
+
+        >>> client.get_plan("acme") is None
+        True
+        """
         request = _plans.get_plan(account_id)
         response = self._call(self._connection.accounts.GetPlan, request, timeout_s)
         return _plans.current_plan(response)

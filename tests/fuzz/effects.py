@@ -13,7 +13,7 @@ from tests.fuzz.sending import Answer
 from creditgate.v1.decision_pb2 import DECISION_DENIED
 from creditgate_server.store.ledger import Ledger
 
-OF_ITSELF: Final = frozenset({"hold_expired", "grant_started", "grant_expired"})
+OF_ITSELF: Final = frozenset({"hold_expired", "grant_started", "grant_expired", "renewed"})
 """Entries of the journal that nobody asks for: time makes them."""
 
 
@@ -42,6 +42,7 @@ _BY_ID: Final = {
     "Grant": ("granted", "grant_id"),
     "RevokeGrant": ("revoked", "grant_id"),
     "Transfer": ("transferred", "transfer_id"),
+    "SetPlan": ("plan_set", "change_id"),
 }
 """The kind of entry that a method makes, and the field that names its id."""
 

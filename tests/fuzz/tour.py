@@ -52,6 +52,14 @@ from creditgate.v1.credits_pb2 import (
 from creditgate.v1.explain_pb2 import (
     ExplainRequest,
 )
+from creditgate.v1.plans_pb2 import (
+    INTERVAL_DAY,
+    INTERVAL_WEEK,
+    ROLL_OVER_CAPPED,
+    GetPlanRequest,
+    Plan,
+    SetPlanRequest,
+)
 from creditgate.v1.rate_cards_pb2 import (
     RATE_UNIT_BLOCK,
     RATE_UNIT_MINUTE,
@@ -94,6 +102,7 @@ def calls_of(organisation: str) -> list[Call]:
     tour.open()
     tour.authorize()
     tour.settle()
+    tour.plan()
     tour.send_many()
     tour.read()
     tour.end()
@@ -227,12 +236,33 @@ class _Tour:
         self._call("Stream", StreamRequest(batch_id=1, operations=mixed[:3]))
         self._call("Stream", StreamRequest(batch_id=-1, operations=mixed[3:]))
 
+    def plan(self) -> None:
+        """Give credits each period, change that when the period ends, and give no more."""
+        plan = Plan(
+            plan_id="basic",
+            credits=70,
+            interval=INTERVAL_WEEK,
+            anchor_time=Timestamp(seconds=1_700_000_000),
+            time_zone="Australia/Lord_Howe",
+            scope=Scope(channels=[CHANNEL_SMS]),
+            roll_over=ROLL_OVER_CAPPED,
+            roll_over_cap=9,
+            roll_over_ttl=Duration(seconds=86_400),
+            roll_over_priority=-1,
+        )
+        self._call("SetPlan", SetPlanRequest(account_id=self.root, change_id="p-0", plan=plan))
+        daily = Plan(plan_id="daily", credits=3, interval=INTERVAL_DAY)
+        for change_id, following in (("p-1", daily), ("p-2", None)):
+            change = SetPlanRequest(account_id=self.root, change_id=change_id, plan=following, at_period_end=True)
+            self._call("SetPlan", change)
+
     def read(self) -> None:
         """Ask for everything that can be seen, page by page."""
         for account in (self.root, self.team):
             self._call("Explain", ExplainRequest(account_id=account, usage=_sms(body=BODY)))
             self._call("GetBalance", GetBalanceRequest(account_id=account))
             self._call("GetAccount", GetAccountRequest(account_id=account))
+            self._call("GetPlan", GetPlanRequest(account_id=account))
         self._call("Explain", ExplainRequest(account_id=self.root, reservation_id="r-0"))
         hold = GetReservationRequest(account_id=self.team, reservation_id="r-1")
         self._call("GetReservation", hold)

@@ -35,6 +35,9 @@ from tests.rpc.wrongs import (
     OVERFLOW,
     PAGE_TOKEN,
     PAID_FOR,
+    PLAN_SCOPES,
+    PLAN_TOO_MUCH,
+    PLANNED,
     POOR,
     REFUNDED,
     RELEASED,
@@ -89,6 +92,7 @@ from creditgate.v1.authorization_pb2 import (
 )
 from creditgate.v1.credits_pb2 import GrantRequest, ListGrantsRequest, RevokeGrantRequest, TransferRequest
 from creditgate.v1.explain_pb2 import ExplainRequest
+from creditgate.v1.plans_pb2 import INTERVAL_MONTH, GetPlanRequest, Plan, SetPlanRequest
 from creditgate.v1.rate_cards_pb2 import (
     RATE_UNIT_MESSAGE,
     GetRateCardRequest,
@@ -141,6 +145,7 @@ _RELEASE: Final = of_team(ReleaseRequest, reservation_id="r")
 _EXTEND: Final = of_team(ExtendRequest, reservation_id="r", ttl=Duration(seconds=90))
 _REFUND: Final = of_team(RefundRequest, refund_id="f", reservation_id="r")
 _GRANT: Final = of_team(GrantRequest, grant_id="g", credits=1)
+_PLAN: Final = of_team(SetPlanRequest, change_id="p", plan=Plan(plan_id="basic", credits=1, interval=INTERVAL_MONTH))
 _REVOKE: Final = of_team(RevokeGrantRequest, grant_id="first-team")
 
 OF_ACCOUNTS: Final = (
@@ -157,6 +162,9 @@ OF_ACCOUNTS: Final = (
     Ladder("CloseAccount", _CLOSE, (NOT_EMPTY,), stage),
     Ladder("GetAccount", of_team(GetAccountRequest), (NO_ACCOUNT,), stage),
     Ladder("GetBalance", of_team(GetBalanceRequest), (NO_ACCOUNT,), stage),
+    Ladder("GetPlan", of_team(GetPlanRequest), (NO_ACCOUNT,), stage),
+    Ladder("SetPlan", _PLAN, (NO_ACCOUNT, PLANNED, CLOSED, TOO_MANY), stage),
+    Ladder("SetPlan", _PLAN, (NO_ACCOUNT, PLANNED, TOO_MANY, PLAN_TOO_MUCH, PLAN_SCOPES), stage_much_granted),
     Ladder("ListAccounts", _children, (PAGE_TOKEN, NO_ACCOUNT), stage),
 )
 

@@ -27,6 +27,7 @@ from creditgate.v1.decision_pb2 import (
     DENIAL_REASON_NO_RATE,
     DENIAL_REASON_TOO_MANY_SEGMENTS,
 )
+from creditgate.v1.plans_pb2 import INTERVAL_MONTH, Plan, SetPlanRequest
 from creditgate.v1.rate_cards_pb2 import RATE_UNIT_SEGMENT, PutRateCardRequest, RateRule
 from creditgate.v1.refund_pb2 import RefundRequest
 from creditgate.v1.usage_pb2 import CHANNEL_MMS, CHANNEL_SMS, DIRECTION_OUTBOUND, Usage
@@ -169,6 +170,11 @@ def _other_transfer(scene: Scene) -> None:
     scene.api.credits.Transfer(transfer)
 
 
+def _other_plan(scene: Scene) -> None:
+    plan = Plan(plan_id="other", credits=1, interval=INTERVAL_MONTH)
+    scene.api.accounts.SetPlan(SetPlanRequest(account_id=scene.path(OTHER), change_id="p", plan=plan))
+
+
 def _close(below: str) -> Callable[[Scene], None]:
     return lambda scene: scene.close(below)
 
@@ -221,6 +227,11 @@ ENDED: Final = Rung("INVALID_FIELD (time)", setting("expire_time", long_ago()), 
 TOO_MANY: Final = Rung("TOO_MANY_GRANTS", happen=_all_grants(TEAM))
 TOO_MUCH: Final = Rung("BALANCE_OVERFLOW", setting("credits", 1000))
 SCOPES: Final = Rung("TOO_MANY_GRANTS (scopes)", setting("scope", Scope(regions=REGIONS[-1:])), happen=_all_scopes)
+PLANNED: Final = Rung("ID_REUSED", happen=_other_plan)
+PLAN_TOO_MUCH: Final = Rung("BALANCE_OVERFLOW", setting("plan.credits", 1000))
+PLAN_SCOPES: Final = Rung(
+    "TOO_MANY_GRANTS (scopes)", setting("plan.scope", Scope(regions=REGIONS[-1:])), happen=_all_scopes
+)
 REVOKED: Final = Rung("GRANT_ALREADY_REVOKED", _revoked)
 NO_GRANT: Final = Rung("GRANT_NOT_FOUND", setting("grant_id", "unknown"))
 MOVED: Final = Rung("ID_REUSED", happen=_other_transfer)

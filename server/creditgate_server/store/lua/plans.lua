@@ -129,8 +129,8 @@ local function lacks_room(w, account, plan, t)
   local rolls = plan and named(plan.terms).rollover ~= ROLL_OVER.NONE
   local ends = plan and not rolls and grants.get(w, account, plan.number).active
   if account.c.grants + (ends and 0 or 1) > grants.ACTIVE_MAX then return { "TOO_MANY_GRANTS" } end
-  if not grants.has_room(w, account, { { t.channels, t.regions } }) then return { "TOO_MANY_SCOPES" } end
   if work.totals(account, true).granted + t.credits > codec.CREDITS_MAX then return { "BALANCE_OVERFLOW" } end
+  if not grants.has_room(w, account, { { t.channels, t.regions } }) then return { "TOO_MANY_SCOPES" } end
 end
 
 -- get_plan: what an account's wallet is given each period.
