@@ -28,6 +28,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from creditgate_server.metrics import Metrics
+from creditgate_server.rpc.calls import GRAVITY
 
 TARGET: Final = Path(__file__).resolve().parents[1] / "docs" / "grafana" / "creditgate.json"
 
@@ -96,7 +97,7 @@ def _chosen(only: str) -> str:
 
 
 DENIED: Final = 'decision="DENIED"'
-FAILED: Final = 'reason!~"CANCELLED|INVALID_FIELD|MALFORMED_REQUEST|.*_NOT_FOUND"'
+FAILED: Final = f'reason=~"{"|".join(sorted(GRAVITY))}"'
 """Failures that are about the server; the others are about what a caller asked."""
 
 ROWS: Final[Mapping[str, tuple[Graph, ...]]] = {
@@ -105,7 +106,13 @@ ROWS: Final[Mapping[str, tuple[Graph, ...]]] = {
         Graph("Decisions", (Query(rate("creditgate_decisions_total"), ""),), "reqps", is_number=True),
         Graph(
             "Denied",
-            (Query(f"{rate('creditgate_decisions_total', only=DENIED)} / {rate('creditgate_decisions_total')}", ""),),
+            (
+                Query(
+                    f"({rate('creditgate_decisions_total', only=DENIED)} or vector(0))"
+                    f" / {rate('creditgate_decisions_total')}",
+                    "",
+                ),
+            ),
             "percentunit",
             is_number=True,
         ),

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote, unquote
 
 PORT_MAX: Final = 65535
 """The highest TCP port."""
@@ -45,8 +46,8 @@ class UnixAddress:
         return True
 
     def __str__(self) -> str:
-        """Give the form that gRPC reads."""
-        return f"unix:{self.path}"
+        """Give the form that gRPC reads: the path of a URI."""
+        return f"unix:{quote(self.path)}"
 
 
 ListenAddress = TcpAddress | UnixAddress
@@ -81,11 +82,11 @@ def parse_tcp_address(text: str) -> TcpAddress:
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read `host:port` or `unix:path`. Raises ValueError, which says what is expected."""
+    """Read `host:port` or `unix:path`, the latter as gRPC does. Raises ValueError, which says what is expected."""
     if not text.startswith("unix:"):
         return parse_tcp_address(text)
-    path = text.removeprefix("unix:").removeprefix("//")
-    if not path:
+    path = unquote(text.removeprefix("unix:").removeprefix("//"))
+    if not path or "\0" in path:
         raise ValueError("name the socket, such as unix:/run/creditgate/creditgate.sock")
     return UnixAddress(path)
 

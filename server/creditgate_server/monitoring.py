@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -35,8 +36,13 @@ CONNECTIONS_MAX: Final = 16
 SILENCE_S_MAX: Final = 5.0
 """How long a connection may say nothing before it is closed."""
 
+CONNECTION_S_MAX: Final = 15.0
+"""How long a connection may last, however busy: the slowest honest one waits TURN_S_MAX for a turn of the loop."""
+
 TURN_S_MAX: Final = 5.0
 """How long the event loop may take for a turn before the process counts as dead; a long one is a tenth of a second."""
+
+_OPENMETRICS: Final = "application/openmetrics-text"
 
 _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
@@ -63,11 +69,14 @@ class Pages:
         """Answer what was asked for; `accept` is the header of that name."""
         match path.partition("?")[0]:
             case "/metrics":
-                encode, content_type = choose_encoder(accept)
+                # Without the version, of which the encoder takes any for a number: there is only one that it writes.
+                encode, content_type = choose_encoder(_OPENMETRICS if _OPENMETRICS in accept else "")
                 return Page(HTTPStatus.OK, encode(self._metrics.registry), content_type)
+            case "/livez" | "/readyz" if not self._turns():
+                # It learns nothing of its store then, and answers nobody.
+                return _verdict(f"no turn of the event loop in {TURN_S_MAX:g} s", is_well=False)
             case "/livez":
-                turns = self._turns()
-                return _verdict("live" if turns else f"no turn of the event loop in {TURN_S_MAX:g} s", is_well=turns)
+                return _verdict("live", is_well=True)
             case "/readyz":
                 state = self._readiness.state
                 return _verdict(state.value, is_well=state is State.SERVING)
@@ -138,6 +147,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], page: Callable[[str, str], Page]) -> None:
         self.page = page
         self._room = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._ends_s: dict[socket.socket, float] = {}
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -148,6 +158,7 @@ class _Server(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (as its base calls it)
         """Serve a connection from a thread, or close it where too many are."""
         if self._room.acquire(blocking=False):
+            self._ends_s[request] = time.monotonic() + CONNECTION_S_MAX
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
@@ -157,7 +168,16 @@ class _Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
+            del self._ends_s[request]
             self._room.release()
+
+    def service_actions(self) -> None:
+        """Break off the connections that have lasted too long: one that trickles is never silent, and takes room."""
+        now_s = time.monotonic()
+        for connection, end_s in tuple(self._ends_s.items()):
+            if end_s <= now_s:
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 (as above)
         """Log a defect; that a caller has left is none."""

@@ -29,13 +29,16 @@ METRICS_LISTEN: Final = TcpAddress("127.0.0.1", 9464)
 SOCKET_MODE: Final = SocketMode(0o660)
 """Workers run as other users than the sidecar, and share a group with it; nobody else may spend credits."""
 
-_VARIABLES_OF_OTHERS: Final = re.compile(
-    r"CREDITGATE_(TARGET|TEST_(KILLS|SMS_FILE)|SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
-)
-"""What clients and tests read, and what Kubernetes tells of a service called creditgate.
+_VARIABLES_OF_OTHERS: Final = re.compile(r"CREDITGATE_(TARGET|TEST_(KILLS|SMS_FILE))")
+"""What clients and tests read.
 
 Any other variable of our prefix must be an option, or a misspelt one would mean nothing.
 """
+
+_VARIABLES_OF_A_SERVICE: Final = re.compile(
+    r"(\w+?)_(SERVICE_(HOST|PORT(_\w+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
+)
+"""What Kubernetes tells every pod of each service beside it, such as creditgate-valkey; always the host too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,17 @@ def _read_file(file: Path | None, problems: list[str]) -> dict[str, object]:
 
 def _own(environment: Mapping[str, str]) -> list[str]:
     return [
-        name for name in environment if name.startswith(ENVIRONMENT_PREFIX) and not _VARIABLES_OF_OTHERS.fullmatch(name)
+        name
+        for name in environment
+        if name.startswith(ENVIRONMENT_PREFIX)
+        and not _VARIABLES_OF_OTHERS.fullmatch(name)
+        and not _is_of_a_service(name, environment)
     ]
+
+
+def _is_of_a_service(name: str, environment: Mapping[str, str]) -> bool:
+    match = _VARIABLES_OF_A_SERVICE.fullmatch(name)
+    return match is not None and f"{match[1]}_SERVICE_HOST" in environment
 
 
 def _unknown(source: str, given: Iterable[str], known: Iterable[str]) -> Iterator[str]:

@@ -20,6 +20,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from creditgate_server.metrics import Metrics
+from creditgate_server.rpc.calls import GRAVITY
+from creditgate_server.rpc.errors import CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 GRAFANA = ROOT / "docs" / "grafana"
@@ -125,6 +127,28 @@ def test_every_query_is_one_and_asks_for_what_there_is(queries: list[str]) -> No
         grouped = {label for inner in re.findall(r"\b(?:by|on)\s*\(([^)]*)\)", query) for label in inner.split(", ")}
         known = {label for name in names for label in series[name]} | OF_PROMETHEUS
         assert asked | grouped <= known, query
+
+
+def test_failures_of_the_server_s_are_those_that_its_log_warns_of(panels: list[Json]) -> None:
+    (query,) = [panel["targets"][0]["expr"] for panel in panels if panel["title"] == "Failures of the server's"]
+    (asked,) = re.findall(r'reason=~"([^"]*)"', query)
+
+    assert {reason for reason in CODES if re.fullmatch(asked, reason)} == GRAVITY.keys()
+
+
+def test_a_share_of_none_is_0_and_not_nothing(panels: list[Json]) -> None:
+    (query,) = [panel["targets"][0]["expr"] for panel in panels if panel["title"] == "Denied"]
+
+    assert re.match(r"\(sum \(rate\(.*\)\) or vector\(0\)\) / ", query)
+
+
+def test_whatever_counts_failures_has_an_alert(rules: list[Json]) -> None:
+    asked = " ".join(rule["expr"] for rule in rules)
+    counted = {f"{family.name}_total" for family in Metrics().registry.collect() if family.type == "counter"}
+    failures = {name for name in counted if re.search("_(errors|failures)_", name)}
+
+    assert failures == {"creditgate_errors_total", "creditgate_sweep_failures_total"}
+    assert {name for name in failures if name not in asked} == set()
 
 
 def test_every_alert_says_how_grave_it_is_and_where_to_read_on(rules: list[Json]) -> None:

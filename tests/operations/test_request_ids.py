@@ -92,7 +92,18 @@ def test_each_call_without_a_name_gets_one_of_its_own(named: Api, sidecar: Serve
     assert all("traceparent" not in line for line in lines)
 
 
-@pytest.mark.parametrize("trace", ["+14155550100", "00-+14155550100", f"ff{TRACE[2:]}", TRACE.upper()])
+@pytest.mark.parametrize(
+    "trace",
+    [
+        "+14155550100",
+        "00-+14155550100",
+        f"ff{TRACE[2:]}",
+        TRACE.upper(),
+        f"{TRACE}4155550100",
+        f"00-{'0' * 32}-b7ad6b7169203331-01",
+        f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
+    ],
+)
 def test_what_is_no_trace_is_not_logged(trace: str, named: Api, sidecar: ServerProcess, organisation: str) -> None:
     with pytest.raises(grpc.RpcError):
         named.authorization.Reserve(reserve_request(organisation, "r"), metadata=(("traceparent", trace),))

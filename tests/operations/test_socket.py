@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import pytest
 from tests.operations.observing import Caller, frozen_store, metric, until
@@ -64,6 +65,31 @@ def test_it_is_not_taken_away_while_a_server_listens(
     assert failure.status == 1
     assert address in failure.output
     assert api.available(organisation) == 5
+
+
+@pytest.mark.parametrize("name", ["a%41", "a%25b", "a b", "a#b?c"])
+def test_its_name_is_read_as_clients_read_it(
+    name: str, start: Start, start_failure: Callable[..., Any], connect: Connect, path: Path
+) -> None:
+    address = f"unix:{path.parent}/{path.stem}{name}"
+    server = start(LISTEN=address)
+
+    assert connect(server).is_serving()
+    assert (path.parent / f"{path.stem}{unquote(name)}").is_socket()
+    assert "another process does" in start_failure(LISTEN=address).output
+
+
+def test_a_process_that_hangs_with_many_callers_is_not_waited_for(
+    start_failure: Callable[..., Any], path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as hanging, socket.socket(socket.AF_UNIX) as caller:
+        hanging.bind(str(path))
+        hanging.listen(0)
+        caller.connect(str(path))
+
+        failure = start_failure(LISTEN=f"unix:{path}")
+
+    assert "another process does" in failure.output
 
 
 def test_a_name_that_was_left_behind_is_no_obstacle(start: Start, connect: Connect, path: Path) -> None:

@@ -72,10 +72,16 @@ def test_readiness_says_how_things_stand(pages: Pages, readiness: Readiness) -> 
     assert (page.status, page.body) == (HTTPStatus.SERVICE_UNAVAILABLE, b"its store is of no use\n")
 
 
-def test_a_loop_that_takes_no_turns_is_not_live(
-    pages: Pages, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_a_loop_that_takes_no_turns_is_neither_live_nor_ready(
+    path: str,
+    pages: Pages,
+    readiness: Readiness,
+    loop: asyncio.AbstractEventLoop,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(monitoring, "TURN_S_MAX", 0.05)
+    readiness.follow(lambda: True)
     stuck, go_on = threading.Event(), threading.Event()
 
     def stick() -> None:
@@ -84,9 +90,11 @@ def test_a_loop_that_takes_no_turns_is_not_live(
 
     loop.call_soon_threadsafe(stick)
     assert stuck.wait(20)
-    assert pages.page("/livez", "").status is HTTPStatus.SERVICE_UNAVAILABLE
+    page = pages.page(path, "")
     go_on.set()
-    assert pages.page("/livez", "").status is HTTPStatus.OK
+
+    assert (page.status, page.body) == (HTTPStatus.SERVICE_UNAVAILABLE, b"no turn of the event loop in 0.05 s\n")
+    assert pages.page(path, "").status is HTTPStatus.OK
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -117,10 +125,35 @@ def test_metrics_come_in_the_form_that_is_asked_for(pages: Pages) -> None:
     assert "creditgate_open_holds" in names
 
 
+@pytest.mark.parametrize("media_type", ["application/openmetrics-text", "text/plain"])
+@pytest.mark.parametrize("version", ["x", "1.x", "2.x", ""])
+def test_a_form_in_no_known_version_is_answered_all_the_same(media_type: str, version: str, pages: Pages) -> None:
+    with serving_monitoring(pages, LOOPBACK) as address:
+        status, content_type, text = ask(address, "/metrics", Accept=f"{media_type};version={version}")
+
+    assert (status, content_type.partition(";")[0]) == (HTTPStatus.OK, media_type)
+    assert "creditgate_open_holds" in text
+
+
+def test_a_connection_that_is_never_silent_for_long_is_broken_off_too(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitoring, "CONNECTION_S_MAX", 0.1)
+    monkeypatch.setattr("creditgate_server.monitoring._Handler.timeout", None)
+    with (
+        serving_monitoring(pages, LOOPBACK) as address,
+        socket.create_connection((address.host, address.port)) as trickling,
+    ):
+        trickling.settimeout(20)
+        trickling.sendall(b"GET /livez HTTP/1.0\r\nX")
+        assert trickling.recv(1) == b""
+        assert ask(address, "/livez")[0] == HTTPStatus.OK
+
+
 def test_silent_connections_are_bounded_and_make_room_when_they_leave(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monitoring, "SILENCE_S_MAX", 20.0)
+    monkeypatch.setattr("creditgate_server.monitoring._Handler.timeout", None)
     with serving_monitoring(pages, LOOPBACK) as address:
         silent = [socket.create_connection((address.host, address.port)) for _ in range(CONNECTIONS_MAX)]
         with socket.create_connection((address.host, address.port)) as refused:

@@ -196,9 +196,17 @@ def test_variables_of_clients_and_tests_are_not_ours() -> None:
     load_settings({}, {"CREDITGATE_TARGET": "127.0.0.1:1", "CREDITGATE_TEST_SMS_FILE": "/texts", "PATH": "/bin"})
 
 
-def test_variables_that_kubernetes_sets_for_a_service_of_our_name_are_not_ours() -> None:
+@pytest.mark.parametrize("service", ["CREDITGATE", "CREDITGATE_VALKEY"])
+def test_variables_that_kubernetes_sets_for_a_service_named_like_ours_are_not_ours(service: str) -> None:
     names = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_GRPC", "PORT", "PORT_50051_TCP", "PORT_50051_TCP_ADDR")
-    load_settings({}, {f"CREDITGATE_{name}": "10.0.0.1" for name in names})
+    load_settings({}, {f"{service}_{name}": "10.0.0.1" for name in names})
+
+
+@pytest.mark.parametrize("name", ["CREDITGATE_METRICS_PORT", "CREDITGATE_PORT"])
+def test_a_port_of_no_service_that_there_is_is_named(name: str) -> None:
+    (problem,) = problems(environment={name: "9464", "CREDITGATE_VALKEY_SERVICE_HOST": "10.0.0.1"})
+
+    assert problem.startswith(f"variable {name}: there is no such option")
 
 
 def test_a_misspelt_variable_of_tests_is_named() -> None:

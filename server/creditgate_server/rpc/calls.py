@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 TRACE_KEY: Final = "traceparent"
 """W3C Trace Context."""
 
-_TRACE: Final = re.compile("(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_TRACE: Final = re.compile("(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?=-|$)")
 """Its version 00. What later versions may append is left out of logs: nobody knows what it says."""
 
 QUIET_S: Final = 0.1
@@ -51,7 +51,7 @@ SLOW_S: Final = 0.1
 SLOW_OPERATION_S: Final = 0.001
 """What each further operation of a batch may add to that."""
 
-_GRAVITY: Final = {
+GRAVITY: Final = {
     "INTERNAL": logging.ERROR,
     "STORE_MISCONFIGURED": logging.ERROR,
     "STORE_READ_ONLY": logging.ERROR,
@@ -249,7 +249,7 @@ class Call:
                 causes["store_error"] = str(cause)
         if failure.reason == "INTERNAL":
             causes["exc_info"] = error
-        gravity = _GRAVITY.get(failure.reason, logging.INFO)
+        gravity = GRAVITY.get(failure.reason, logging.INFO)
         self._log(gravity, "call_failed", method, operation, reason=failure.reason, **causes)
 
     def _tell_request_id(self) -> None:

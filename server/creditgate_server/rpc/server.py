@@ -122,8 +122,12 @@ def _bind(server: grpc.aio.Server, listening: Listening) -> ListenAddress:
 
 def _is_listened_on(address: UnixAddress) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(0)
         try:
             probe.connect(address.path)
+        except BlockingIOError:
+            # Somebody does, and has more callers waiting than it takes: one that hangs, which we would wait for too.
+            return True
         except OSError:
             return False
     return True
