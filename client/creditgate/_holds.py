@@ -12,6 +12,9 @@ from creditgate.terms import Decision, ExpiryAction, ReservationState
 RELEASE_TIMEOUT_S: Final = 1.0
 """Longest that an exception waits for the hold's release; after that, the hold's expiry gives the credits back."""
 
+REASON_CHARACTERS_MAX: Final = 128
+"""Most characters of a release's reason that a server takes."""
+
 
 class Hold:
     """What Reserve answered inside `authorize`, and whether somebody has begun to settle it."""
@@ -125,6 +128,8 @@ class AttemptsToSend:
     ) -> None:
         if again_after_expiry and expiry_action is ExpiryAction.COMMIT:
             raise TypeError("an attempt whose expiry commits is paid for: another one after that would be paid again")
+        if again_after_expiry and attempts_max < 2:  # noqa: PLR2004 -- the first, and one again
+            raise TypeError("again_after_expiry lets another attempt follow: give attempts_max too, of 2 or more")
         self.id = reservation_id
         """The id of this attempt: the message's, then `message~2`, `message~3` and so on."""
         self._message_id = reservation_id
@@ -152,7 +157,12 @@ def is_open(answer: answers.Reserved, *, raise_on_denial: bool) -> bool:
     return True
 
 
-def not_released(hold: Hold, failure: errors.CreditgateError) -> str:
+def reason_of(error: BaseException) -> str:
+    """Return what the journal is told of an exception that released a hold."""
+    return type(error).__name__[:REASON_CHARACTERS_MAX]
+
+
+def not_released(hold: Hold, failure: Exception) -> str:
     """Say, for whoever reads the exception that left the block, what became of its hold."""
     return (
         f"hold {hold.reservation_id} of {hold.account_id} could not be released ({failure}); "

@@ -25,7 +25,7 @@ from typing import Any, Final, TypeVar, Unpack
 from creditgate import _holds, _requests, _responses, answers
 from creditgate._aio_administration import Administration
 from creditgate._batches import Batch
-from creditgate.errors import CallFailed, CreditgateError, not_committed
+from creditgate.errors import CallFailed, not_committed
 from creditgate.fields import Measured, Traffic, UsageFields
 from creditgate.operations import Operation
 from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, RetryPolicy
@@ -355,7 +355,7 @@ class Client(Administration):
         """Commit what was sent. Raises NotCommitted."""
         try:
             await hold.commit(credits=hold.last_credits, timeout_s=timeout_s)
-        except CallFailed as failure:
+        except Exception as failure:  # whatever it is, who takes it for a failure to send would send again
             raise not_committed(hold.account_id, hold.reservation_id, failure, hold.last_credits) from failure
 
     async def _give_back(self, hold: Hold, error: BaseException) -> None:
@@ -364,6 +364,6 @@ class Client(Administration):
             if hold.has_captured:
                 await hold.commit(credits=hold.last_credits, timeout_s=_holds.RELEASE_TIMEOUT_S)
             else:
-                await hold.release(type(error).__name__, timeout_s=_holds.RELEASE_TIMEOUT_S)
-        except CreditgateError as failure:
+                await hold.release(_holds.reason_of(error), timeout_s=_holds.RELEASE_TIMEOUT_S)
+        except Exception as failure:  # noqa: BLE001 -- told in a note
             error.add_note(_holds.not_released(hold, failure))

@@ -14,7 +14,7 @@ from typing import Final, TypeVar, Unpack
 from creditgate import _holds, _requests, _responses, answers
 from creditgate._administration import Administration
 from creditgate._batches import Batch
-from creditgate.errors import CallFailed, CreditgateError, not_committed
+from creditgate.errors import CallFailed, not_committed
 from creditgate.fields import Measured, Traffic, UsageFields
 from creditgate.operations import Operation
 from creditgate.terms import ExpiryAction
@@ -136,13 +136,15 @@ class Client(Administration):
         `hold.release()` settle earlier, and then leaving does nothing. So commit right after the send where the block
         goes on, or else its exception would release what was sent; and where it sends to many, commit for each of them
         with `keep_open=True`: then leaving the block, in whichever way, gives back what is left. `hold.extend(ttl)`
-        holds for longer. A hold that nobody could settle expires.
+        holds for longer. A hold that nobody could settle expires. A `hold.commit(…)` that fails raises what `commit`
+        raises, and no `NotCommitted`: catch it in the block, where it is known that the message was sent.
 
         Arguments are those of `reserve`; pass the message's own id as `reservation_id`, so that a message which is
         delivered to two workers, or twice to one, is paid once. An id is good for one attempt to send. With
         `attempts_max` others may follow, one for each time that the one before was released: they hold under
-        `message-1~2`, `message-1~3` and so on. `again_after_expiry` lets one follow an attempt that has expired too,
-        whose worker died, or hangs, and may have sent: then `ttl` should be longer than sending ever takes. Raises
+        `message-1~2`, `message-1~3` and so on, so no message's own id may end like that. `again_after_expiry` lets one
+        follow an attempt that has expired too, whose worker died, or hangs, and may have sent: then `ttl` should be
+        longer than sending ever takes. Raises
 
         - `Denied` (`InsufficientCredits` and its kin) when denied; with `raise_on_denial=False` the block runs all the
           same with a false `hold.allowed`, and leaving it does nothing;
@@ -429,7 +431,7 @@ class Client(Administration):
         """Commit what was sent. Raises NotCommitted."""
         try:
             hold.commit(credits=hold.last_credits, timeout_s=timeout_s)
-        except CallFailed as failure:
+        except Exception as failure:  # whatever it is, who takes it for a failure to send would send again
             raise not_committed(hold.account_id, hold.reservation_id, failure, hold.last_credits) from failure
 
     def _give_back(self, hold: Hold, error: BaseException) -> None:
@@ -441,6 +443,6 @@ class Client(Administration):
             if hold.has_captured:
                 hold.commit(credits=hold.last_credits, timeout_s=_holds.RELEASE_TIMEOUT_S)
             else:
-                hold.release(type(error).__name__, timeout_s=_holds.RELEASE_TIMEOUT_S)
-        except CreditgateError as failure:
+                hold.release(_holds.reason_of(error), timeout_s=_holds.RELEASE_TIMEOUT_S)
+        except Exception as failure:  # noqa: BLE001 -- told in a note
             error.add_note(_holds.not_released(hold, failure))

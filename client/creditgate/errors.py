@@ -265,7 +265,8 @@ class StoreFull(Unavailable):
 class NotCommitted(CallFailed):
     """A message was sent, but the commit on leaving its block failed: never send it again because of this.
 
-    What failed is the `__cause__`, whose code, reason and metadata this has too. Unless the server refused, commit
+    What failed is the `__cause__`: a failed call, whose code, reason and metadata this has too, or anything else that
+    kept this process from committing, such as a client that was closed meanwhile. Unless the server refused, commit
     `credits` of `reservation_id` of `account_id` again, later: None is all that is held, 0 where what was sent has been
     committed in parts, and only the rest is not given back. If the hold was given back, take the credits by a charge.
     It is no `Unavailable` itself: whoever sends again after one of those must not do so after this.
@@ -277,20 +278,22 @@ class NotCommitted(CallFailed):
 
 
 def not_committed(
-    account_id: str, reservation_id: str, failure: CallFailed, credits_used: int | None = None
+    account_id: str, reservation_id: str, failure: Exception, credits_used: int | None = None
 ) -> NotCommitted:
     """Make the exception that tells of a message which was sent and could not be committed."""
     words = "the message was sent and could not be committed"
     advice = "do not send it again"
-    if isinstance(failure, (Unavailable, InternalError)):
+    # What is no failed call came from this process: its client was closed, or it was told to stop.
+    call = failure if isinstance(failure, CallFailed) else Unavailable(str(failure))
+    if isinstance(call, (Unavailable, InternalError)):
         amount = "" if credits_used is None else f" with {credits_used} credits"
         words, advice = f"{words} yet", f"commit this reservation again{amount}, {advice}"
     error = NotCommitted(
         f"{words}: {advice} (reservation {reservation_id} of {account_id}: {failure})",
-        code=failure.code,
-        reason=failure.reason,
-        metadata=failure.metadata,
-        retry_delay_s=failure.retry_delay_s,
+        code=call.code,
+        reason=call.reason,
+        metadata=call.metadata,
+        retry_delay_s=call.retry_delay_s,
     )
     error.account_id, error.reservation_id, error.credits = account_id, reservation_id, credits_used
     return error

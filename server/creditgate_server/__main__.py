@@ -5,6 +5,7 @@ It imports nothing by itself but what Python has loaded already: before `main` r
 
 from __future__ import annotations
 
+import os
 import sys
 
 INTERRUPTED = 130
@@ -14,12 +15,21 @@ INTERRUPTED = 130
 def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
     """Run a command, by default the one of this process; return its exit status."""
     try:
+        if os.getpid() == 1:
+            _obey_sigterm()
         from creditgate_server.cli.command import run  # noqa: PLC0415 -- see above
 
         return run(argv)
     except KeyboardInterrupt:
         sys.stderr.write("creditgate: interrupted\n")
         return INTERRUPTED
+
+
+def _obey_sigterm() -> None:
+    """Let SIGTERM end the first process of a container too, which the system spares until it says what it does then."""
+    import signal  # noqa: PLC0415 -- see above
+
+    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 if __name__ == "__main__":

@@ -116,6 +116,43 @@ def test_a_commit_that_fails_on_leaving_is_no_failed_reserve(
     assert server.calls("Release") == []
 
 
+def test_a_message_that_was_sent_while_its_client_was_closed_is_not_committed(
+    server: FakeServer, client: creditgate.Client
+) -> None:
+    with (
+        pytest.raises(errors.NotCommitted, match="commit this reservation again, do not send it again") as raised,
+        client.authorize("acme", reservation_id="msg-1", body="hi"),
+    ):
+        client.close()
+
+    assert (raised.value.account_id, raised.value.reservation_id, raised.value.code) == ("acme", "msg-1", "")
+    assert type(raised.value.__cause__) is RuntimeError
+    assert settled(server) == []
+
+
+def test_a_client_that_was_closed_does_not_hide_the_exception(server: FakeServer, client: creditgate.Client) -> None:
+    def close_then_fail() -> None:
+        client.close()
+        raise SendFailed
+
+    with pytest.raises(SendFailed) as raised, client.authorize("acme", reservation_id="msg-1", body="hi"):
+        close_then_fail()
+
+    (note,) = raised.value.__notes__
+    assert note.startswith("hold msg-1 of acme could not be released (this client is closed)")
+    assert settled(server) == []
+
+
+def test_an_exception_of_a_long_name_releases_too(server: FakeServer, client: creditgate.Client) -> None:
+    failed = type("SendFailed" * 20, (Exception,), {})
+
+    with pytest.raises(failed), client.authorize("acme", body="hi"):
+        raise failed
+
+    (release,) = settled(server)
+    assert release.reason == ("SendFailed" * 20)[:128]
+
+
 def test_a_commit_that_fails_inside_the_block_is_not_followed_by_a_release(
     server: FakeServer, client: creditgate.Client
 ) -> None:

@@ -22,7 +22,8 @@ PREFORK = """
 import os, sys
 import creditgate
 
-client = creditgate.Client(sys.argv[1])
+# A repetition would hide that a child uses its parent's connection.
+client = creditgate.Client(sys.argv[1], retries=creditgate.RetryPolicy(attempts_max=1))
 if sys.argv[2] == "used":
     client.reserve("acme", reservation_id="parent-before", segments=1)
 children = []
@@ -118,7 +119,7 @@ def worker():
         sys.exit(1)
     reserve("worker-after")
 
-client = creditgate.Client(sys.argv[1])
+client = creditgate.Client(sys.argv[1], retries=creditgate.RetryPolicy(attempts_max=1))
 reserve("parent")
 status = forked(worker) or forked(client.close)
 reserve("parent-after")

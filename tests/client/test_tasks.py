@@ -181,6 +181,13 @@ def test_an_attempt_that_expired_is_followed_only_where_that_may_be(
     assert sent == ["message-1~2"]
 
 
+def test_where_no_attempt_may_follow_none_follows_an_expiry(server: FakeServer, sync_client: creditgate.Client) -> None:
+    with pytest.raises(TypeError, match="attempts_max"):
+        sender(sync_client, [], again_after_expiry=True)("message-1", "hi")
+
+    assert server.received == []
+
+
 def test_what_expiry_pays_for_is_not_attempted_again(server: FakeServer, sync_client: creditgate.Client) -> None:
     how = {"again_after_expiry": True, "expiry_action": creditgate.ExpiryAction.COMMIT}
 

@@ -11,6 +11,7 @@ from creditgate.pricing import Channel, Direction
 from creditgate.pricing.rules import Rule, Unit
 from creditgate.pricing.usage import Segments, Usage
 from creditgate_server.credit import operations as ask
+from creditgate_server.engine.cards import RateCards
 from creditgate_server.engine.engine import Engine
 from creditgate_server.engine.errors import RateCardNotFound
 from creditgate_server.store.connections import StoreConnections
@@ -74,6 +75,27 @@ async def test_a_put_is_the_version_after_it_even_with_the_rules_of_the_one_befo
     stored, replayed = await engine.put_rate_card("card", RULES)
     assert (stored.card.version, replayed) == (3, False)
     assert await engine.get_rate_card("card", 0) == stored
+
+
+async def test_a_version_that_a_restored_backup_does_not_have_is_forgotten_and_may_be_another(
+    engine: Engine, ledger: Ledger, own_connections: StoreConnections
+) -> None:
+    cards = RateCards(ledger)
+    await engine.put_rate_card("card", RULES)
+    await engine.put_rate_card("card", [Rule(name="all", unit=Unit.MESSAGE, credits_per_unit=5)])
+    await cards.refresh()
+    assert (await cards.get("card", 0)).card.version == 2
+
+    await own_connections.execute([("HDEL", "cg:cards", "card@2")])
+    await cards.refresh()
+    assert (await cards.get("card", 0)).card.version == 1
+    with pytest.raises(RateCardNotFound):
+        await cards.get("card", 2)
+
+    rules = [Rule(name="all", unit=Unit.MESSAGE, credits_per_unit=7)]
+    await RateCards(ledger).put("card", rules)
+    await cards.refresh()
+    assert list((await cards.get("card", 2)).card.rules) == rules
 
 
 async def test_a_default_card_that_cannot_be_read_is_not_replaced(

@@ -17,6 +17,7 @@ from creditgate_server.store import layout
 from creditgate_server.store.connections import Command, StoreConnections
 from creditgate_server.store.embedded import EmbeddedStore
 from creditgate_server.store.errors import StoreUnfit
+from creditgate_server.store.keys import account_key, partition_of
 from creditgate_server.store.layout import SCHEMA_VERSION, Layout
 from creditgate_server.store.ledger import Lane, Ledger, Request
 from creditgate_server.store.records import pack
@@ -71,12 +72,27 @@ async def test_what_is_no_layout_is_refused_as_that(own_connections: StoreConnec
     await ask(own_connections, "HSET", "cg:meta", "schema", "one", "partitions", "many")
     with pytest.raises(StoreUnfit, match="cg:meta holds no numbers"):
         await Ledger(own_connections).prepare()
+    await ask(own_connections, "HSET", "cg:meta", "schema", SCHEMA_VERSION, "partitions", 0)
+    with pytest.raises(StoreUnfit, match="cg:meta holds no numbers"):
+        await Ledger(own_connections).prepare()
     await ask(own_connections, "DEL", "cg:meta")
     await ask(own_connections, "HSET", "cg:meta", "schema", SCHEMA_VERSION)
     # Somebody was stopped half way.
     assert await layout.look(own_connections) is None
     await Ledger(own_connections).prepare()
     assert await layout.look(own_connections) == Layout(SCHEMA_VERSION, layout.PARTITIONS)
+
+
+async def test_a_store_keeps_the_partitions_that_it_was_laid_out_with(own_connections: StoreConnections) -> None:
+    partitions = layout.PARTITIONS // 2
+    await ask(own_connections, "HSET", "cg:meta", "schema", SCHEMA_VERSION, "partitions", partitions)
+    ledger = Ledger(own_connections)
+    await ledger.prepare()
+
+    roots = [f"organisation-{number}" for number in range(100)]
+    assert [ledger.key_of(root) for root in roots] == [
+        account_key(partition_of(root, partitions), root) for root in roots
+    ]
 
 
 RULES = [Rule(name="all", unit=Unit.MESSAGE, credits_per_unit=1)]

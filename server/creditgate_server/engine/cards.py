@@ -35,7 +35,10 @@ _log: FilteringBoundLogger = structlog.get_logger(__name__)
 
 
 class RateCards:
-    """All versions of all cards. Versions are never changed or removed, so a copy is only ever behind, never wrong."""
+    """All versions of all cards. Versions are never changed or removed, so a copy is only ever behind, never wrong.
+
+    Only whoever restores a backup removes some.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         """Keep the cards of a ledger's store; `refresh` reads them."""
@@ -60,7 +63,10 @@ class RateCards:
         count = await self._ledger.rate_cards_count()
         if count == self._count:
             return
-        unknown = [name for name in await self._ledger.rate_card_names() if name not in self._names]
+        names_now = await self._ledger.rate_card_names()
+        if count < self._count:
+            self._forget()
+        unknown = [name for name in names_now if name not in self._names]
         for at in range(0, len(unknown), CARDS_AT_ONCE):
             names = unknown[at : at + CARDS_AT_ONCE]
             for name, packed in zip(names, await self._ledger.rate_cards(names), strict=True):
@@ -70,6 +76,12 @@ class RateCards:
                 except (ValueError, TypeError) as error:
                     _log.error("rate_card_unreadable", rate_card=name.decode(), error=str(error))
         self._count = count
+
+    def _forget(self) -> None:
+        """Forget all: fewer than before are a backup's, and what it does not have may be put anew with other rules."""
+        self._names.clear()
+        self._versions.clear()
+        self._newest.clear()
 
     def _keep(self, stored: StoredRateCard) -> None:
         card = stored.card

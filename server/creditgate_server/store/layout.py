@@ -57,11 +57,13 @@ async def look(connections: StoreConnections) -> Layout | None:
         raise StoreUnfit(connections.name, (_NO_LAYOUT,)) from None
     if layout.schema != SCHEMA_VERSION:
         raise StoreUnfit(connections.name, (_other_schema(layout.schema),))
+    if layout.partitions < 1:
+        raise StoreUnfit(connections.name, (_NO_LAYOUT,))
     return layout
 
 
 _NO_LAYOUT: Final = StoreProblem(
-    f"its key {keys.META} holds no numbers, so something else than creditgate wrote it",
+    f"its key {keys.META} holds no numbers that lay out a ledger, so something else than creditgate wrote it",
     "give another store, or another database of this one",
 )
 
