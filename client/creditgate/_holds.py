@@ -93,6 +93,11 @@ class Hold:
         """Whether this id had been granted before: by an earlier attempt of this call, or by another worker."""
         return self.answer.replayed
 
+    @property
+    def is_to_be_given_back(self) -> bool:
+        """Whether an exception releases it: one that was replayed may be another worker's, who is sending by it."""
+        return not (self.settled or self.replayed)
+
     def _check_held(self) -> None:
         """Raise `Denied` if nothing is held."""
         if not self.allowed:

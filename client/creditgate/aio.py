@@ -193,7 +193,7 @@ class Client(Administration):
             # A coroutine that is being closed cannot await anything; the hold expires.
             raise
         except BaseException as error:
-            if not hold.settled:
+            if hold.is_to_be_given_back:
                 await self._give_back(hold, error)
             raise
         if not hold.settled:

@@ -150,7 +150,8 @@ class Client(Administration):
           same with a false `hold.allowed`, and leaving it does nothing;
         - `AlreadyCommitted` if the id was granted before and its message sent; `AlreadyReleased` or `AlreadyExpired`
           if its hold ended otherwise, and no other attempt may follow. A replay of a hold that is still open goes on:
-          the worker that made it may have died;
+          the worker that made it may have died. It may live, too, and be sending: so an exception does not release
+          what was replayed, which another attempt takes up, or which expires;
         - what `reserve` raises: nothing was sent;
         - `NotCommitted` if the commit on leaving fails: the message was sent, so commit it again, do not send again.
         """
@@ -176,7 +177,7 @@ class Client(Administration):
         try:
             yield hold
         except BaseException as error:
-            if not hold.settled:
+            if hold.is_to_be_given_back:
                 self._give_back(hold, error)
             raise
         if not hold.settled:

@@ -375,6 +375,15 @@ def test_a_replay_of_a_settled_hold_is_not_sent_again(
     assert settled(server) == []
 
 
+def test_a_replay_of_an_open_hold_is_not_released(server: FakeServer, client: creditgate.Client) -> None:
+    server.script("Reserve", replay(ReservationState.PENDING))
+
+    with pytest.raises(SendFailed), client.authorize("acme", reservation_id="msg-1", body="hi"):
+        raise SendFailed
+
+    assert settled(server) == [], "the worker that made it may be sending by it"
+
+
 def test_a_replay_of_an_open_hold_goes_on(server: FakeServer, client: creditgate.Client) -> None:
     server.script("Reserve", replay(ReservationState.PENDING))
 

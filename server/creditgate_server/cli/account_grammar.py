@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from creditgate.terms import AccountStatus, GrantKind
 from creditgate_server.cli.grammar import account_id, add_client, filters, journal, limit, operation_id
-from creditgate_server.cli.options import account_settings, channels, choice
-from creditgate_server.cli.values import choices, point_in_time, region, term, whole_number
+from creditgate_server.cli.options import account_settings, choice, scope
+from creditgate_server.cli.values import choices, point_in_time, term, whole_number
 
 if TYPE_CHECKING:
     from creditgate_server.cli.grammar import Commands
@@ -121,15 +121,7 @@ def _add_grant(commands: Commands) -> None:
     grant.add_argument(
         "--priority", type=whole_number, default=0, metavar="N", help="place in the burn order, lower first; default 0"
     )
-    channels(grant, "pay only for this channel; may be repeated")
-    grant.add_argument(
-        "--region",
-        action="append",
-        default=[],
-        type=region,
-        metavar="CODE",
-        help="pay only for this country, such as US; may be repeated",
-    )
+    scope(grant)
     operation_id(grant, "the grant's id, such as an invoice line's; default: a new one")
     journal(grant, "who gives them", reference="what they stand for elsewhere, such as an invoice")
 

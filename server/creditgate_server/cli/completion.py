@@ -6,6 +6,7 @@ import importlib
 from argparse import Action, ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
+from zoneinfo import available_timezones
 
 import argcomplete
 from argcomplete.completers import DirectoriesCompleter, FilesCompleter, SuppressCompleter
@@ -47,6 +48,7 @@ def complete(parser: ArgumentParser) -> None:
 def _actions(parser: ArgumentParser) -> Iterator[Action]:
     for action in parser._actions:  # noqa: SLF001 -- argparse tells nobody else
         if isinstance(action, _SubParsersAction):
+            yield action
             for inner in action.choices.values():
                 yield from _actions(inner)
         else:
@@ -55,6 +57,11 @@ def _actions(parser: ArgumentParser) -> Iterator[Action]:
 
 def _completer(action: Action) -> Completer | None:
     """Choose what completes the value of an argument, by its name and by how help writes it, if anything does."""
+    if isinstance(action, _SubParsersAction):
+        # argcomplete knows the actions; an account may stand in their place.
+        return _asking(IDS["account_id"]) if str(action.metavar).endswith("ACCOUNT") else None
+    if action.dest == "time_zone":
+        return lambda **_: available_timezones()
     if action.dest in IDS:
         return _asking(IDS[action.dest])
     if action.dest == "data_dir":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
 from creditgate.answers import Cost, Draw
@@ -29,7 +29,7 @@ def document_of(record: object) -> Document:
 
 
 def json_of(value: object) -> Json:
-    """Return a value as JSON: amounts as numbers, times of RFC 3339, members of enumerations by name."""
+    """Return a value as JSON: amounts as numbers, times of RFC 3339, durations in seconds, enums by name."""
     match value:
         case IntEnum():
             return value.name
@@ -37,9 +37,17 @@ def json_of(value: object) -> Json:
             return value
         case datetime():
             return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case timedelta():
+            return _seconds(value)
         case Mapping():
             return {str(key): json_of(entry) for key, entry in value.items()}
         case Iterable():
             return [json_of(entry) for entry in value]
         case _:
             return document_of(value)
+
+
+def _seconds(duration: timedelta) -> str:
+    """Write a duration as protobuf does in JSON: `3600s`, and only what is no whole number of seconds as `1.500s`."""
+    seconds, rest = divmod(duration, timedelta(seconds=1))
+    return f"{seconds}.{rest // timedelta(milliseconds=1):03}s" if rest else f"{seconds}s"

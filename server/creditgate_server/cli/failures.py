@@ -31,6 +31,12 @@ FLAGS: Final[Mapping[str, str]] = {
     "sender": "--from",
     "display_name": "--name",
     "rate_card_id": "the rate card",
+    "change_id": "the id",
+    "plan_id": "--name",
+    "interval": "--every",
+    "anchor_time": "--anchor",
+    "roll_over_cap": "--roll-over",
+    "roll_over_ttl": "--roll-over-for",
     "expire_time": "--expires",
     "effective_time": "--effective",
     "channels": "--channel",
@@ -39,7 +45,12 @@ FLAGS: Final[Mapping[str, str]] = {
 }
 """Fields of the interface that the command line calls otherwise than `--field-name`."""
 
-TIMES: Final[Mapping[str, str]] = {"effective": "--effective", "expires": "--expires", "event_time": "--event-time"}
+TIMES: Final[Mapping[str, str]] = {
+    "effective": "--effective",
+    "expires": "--expires",
+    "event_time": "--event-time",
+    "anchor": "--anchor",
+}
 """Options that may be said relative to now."""
 
 REMEDIES: Final[Mapping[type[errors.CallFailed], str]] = {

@@ -21,6 +21,17 @@ from creditgate_server.cli.values import duration_s, positive_number
 class CommandParser(ArgumentParser):
     """A parser that says what may have been meant where a command, an action or an option is none."""
 
+    default_action: str = ""
+    """The action that is meant where something else stands in its place; none unless it is set."""
+
+    def _get_values(self, action: Action, arg_strings: list[str]) -> object:
+        """Put the default action before words that begin with none, unless it may be a misspelt one of two."""
+        if isinstance(action, _SubParsersAction) and self.default_action:
+            first, *others = arg_strings
+            if first not in action.choices and not (others and not others[0].startswith("-")):
+                arg_strings = [self.default_action, *arg_strings]
+        return super()._get_values(action, arg_strings)
+
     def _check_value(self, action: Action, value: object) -> None:
         """Refuse a command that there is not. argparse has no other place to say it better than by listing all."""
         if not isinstance(action, _SubParsersAction):
@@ -29,7 +40,7 @@ class CommandParser(ArgumentParser):
             # Some ask for `help` as others do for `--help`.
             known = [*action.choices, *self._option_string_actions]
             hint = suggestion(str(value), known) or f"; there are {', '.join(action.choices)}"
-            raise ArgumentError(None, f"there is no {str(action.metavar).lower()} {value!r}{hint}")
+            raise ArgumentError(None, f"there is no {action.dest} {value!r}{hint}")
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Print the help, and fail where that fails; argparse would hide it."""

@@ -36,10 +36,23 @@ def choice(parser: ArgumentParser, flag: str, kind: type[IntEnum], explanation: 
     )
 
 
-def channels(parser: ArgumentParser, explanation: str) -> None:
-    """Add an option that names channels, one at a time."""
+def scope(parser: ArgumentParser) -> None:
+    """Add what credits may pay for, one channel and one country at a time."""
     parser.add_argument(
-        "--channel", type=term(Channel), metavar=choices(Channel), action="append", default=[], help=explanation
+        "--channel",
+        type=term(Channel),
+        metavar=choices(Channel),
+        action="append",
+        default=[],
+        help="pay only for this channel; may be repeated",
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        type=region,
+        metavar="CODE",
+        help="pay only for this country, such as US; may be repeated",
     )
 
 

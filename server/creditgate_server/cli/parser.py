@@ -16,6 +16,7 @@ from creditgate_server.cli.diagnosis import CHECKS
 from creditgate_server.cli.exit_codes import MEANINGS, ExitCode
 from creditgate_server.cli.grammar import CommandParser, add, add_client, add_json, add_target, limit
 from creditgate_server.cli.options import server_options, store_options
+from creditgate_server.cli.plan_grammar import add_plan_commands
 from creditgate_server.cli.values import whole_number
 
 DESCRIPTION: Final = """\
@@ -80,6 +81,7 @@ def make_parser() -> CommandParser:
     _add_server_commands(commands)
     add_authorization_commands(commands)
     add_credit_commands(commands)
+    add_plan_commands(commands)
     add_account_commands(commands)
     _add_rate_commands(commands)
     _add_care_commands(commands)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Final, TypeVar
 
+from creditgate.terms import RollOver
+
 UNITS_S: Final[Mapping[str, int]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 """Units of a duration, in seconds; without one it is in seconds."""
 
@@ -80,17 +82,39 @@ def _now() -> datetime:
 
 
 def _time(text: str, relative: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(
-            f"write a date such as 2026-12-31, a time such as 2026-12-31T18:00:00Z, or {relative}, not {text!r}"
-        ) from None
+    time = _time_as_written(text, relative)
     if time.tzinfo is not None:
         return time
     if "T" in text or " " in text:
         raise ArgumentTypeError(f"write the time's zone too, such as {text}Z for UTC")
     return time.replace(tzinfo=UTC)
+
+
+def _time_as_written(text: str, relative: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"write a date such as 2026-12-31, a time such as 2026-12-31T18:00:00Z, or {relative}, not {text!r}"
+        ) from None
+
+
+def local_time(text: str) -> datetime:
+    """Read a point in time likewise, but leave it to the caller by which clock a date, or a time without a zone, is."""
+    if _is_duration(text):
+        return point_in_time(text)
+    return _time_as_written(text, "90d")
+
+
+def roll_over(text: str) -> tuple[RollOver, int]:
+    """Read how much rolls over: `none`, `all`, or a cap in credits, which else is 0."""
+    modes = {written(mode): mode for mode in (RollOver.NONE, RollOver.ALL)}
+    if (mode := modes.get(text.lower())) is not None:
+        return mode, 0
+    try:
+        return RollOver.CAPPED, whole_number(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"write none, all, or the most that rolls over, such as 200, not {text!r}") from None
 
 
 def label(text: str) -> tuple[str, str]:
