@@ -5,7 +5,6 @@ It imports nothing by itself but what Python has loaded already: before `main` r
 
 from __future__ import annotations
 
-import os
 import sys
 
 INTERRUPTED = 130
@@ -15,8 +14,7 @@ INTERRUPTED = 130
 def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
     """Run a command, by default the one of this process; return its exit status."""
     try:
-        if os.getpid() == 1:
-            _obey_sigterm()
+        _obey_sigterm_as_first_process()
         from creditgate_server.cli.command import run  # noqa: PLC0415 -- see above
 
         return run(argv)
@@ -25,11 +23,14 @@ def main(argv: list[str] | tuple[str, ...] | None = None) -> int:
         return INTERRUPTED
 
 
-def _obey_sigterm() -> None:
+def _obey_sigterm_as_first_process() -> None:
     """Let SIGTERM end the first process of a container too, which the system spares until it says what it does then."""
-    import signal  # noqa: PLC0415 -- see above
+    import os  # noqa: PLC0415 -- see above
 
-    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
+    if os.getpid() == 1:
+        import signal  # noqa: PLC0415 -- see above
+
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def test_every_command_offers_json() -> None:
 def test_all_commands_that_are_promised_exist() -> None:
     promised = (
         "serve demo quote reserve commit release extend charge refund grant revoke transfer grants holds balance"
-        " accounts rates explain verify health doctor completion"
+        " accounts plan rates explain verify health doctor completion"
     )
 
     assert {f"creditgate {word}" for word in promised.split()} <= ALL.keys()
@@ -102,6 +102,9 @@ def test_no_command_is_a_usage_error_that_shows_what_there_is(run: Command) -> N
         pytest.param(("blance", "acme"), "there is no command 'blance'; did you mean balance?", id="command"),
         pytest.param(("BALANCE", "acme"), "there is no command 'BALANCE'; did you mean balance?", id="capitals"),
         pytest.param(("accounts", "crate"), "there is no action 'crate'; did you mean create?", id="action"),
+        pytest.param(
+            ("plan", "sho", "acme"), "there is no action 'sho'; did you mean show?", id="where one may be missing"
+        ),
         pytest.param(("balance", "acme", "--jsn"), "arguments: --jsn; did you mean --json?", id="option"),
         pytest.param(("grant", "a", "5", "--expire=9d"), "--expire=9d; did you mean --expires?", id="with a value"),
         pytest.param(("help",), "did you mean --help?", id="an option as a command"),
@@ -111,6 +114,7 @@ def test_no_command_is_a_usage_error_that_shows_what_there_is(run: Command) -> N
         pytest.param(("balance", "acme", "--frob"), "arguments: --frob", id="no option like it"),
         pytest.param(("balance", "acme", "other"), "arguments: other", id="too many words"),
         pytest.param(("balance",), "required: ACCOUNT", id="too few words"),
+        pytest.param(("plan",), "required: [ACTION] ACCOUNT", id="neither an action nor what it is about"),
     ],
 )
 def test_a_misspelt_word_is_a_usage_error_that_says_what_may_be_meant(
@@ -209,6 +213,16 @@ def test_an_unknown_outcome_tells_how_to_learn_it() -> None:
     assert hint.endswith("--id order-1 --expires 2026-12-31T00:00:00Z")
     repeated = make_parser().parse_args(["grant", "acme", "5", *hint.partition(" with ")[2].split()])
     assert repeated.expires == arguments.expires
+
+
+def test_an_unknown_change_of_plan_is_repeated_with_the_same_anchor() -> None:
+    arguments = make_parser().parse_args(
+        ["plan", "set", "acme", "5", "--every", "day", "--anchor", "3d", "--id", "o-1"]
+    )
+
+    hint = how_to_repeat(arguments, errors.OutcomeUnknown("lost"))
+
+    assert hint.endswith(f"--id o-1 --anchor {arguments.anchor:%Y-%m-%dT%H:%M:%SZ}")
 
 
 def test_an_unknown_outcome_of_a_part_is_learnt_by_its_own_id() -> None:

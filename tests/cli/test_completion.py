@@ -121,6 +121,11 @@ def complete() -> Complete:
     [
         pytest.param("creditgate hea", {"health"}, id="command"),
         pytest.param("creditgate rates ", {"list", "show", "put", "check"}, id="action"),
+        pytest.param("creditgate plan se", {"set"}, id="action that may be left out"),
+        pytest.param("creditgate plan acme --ti", {"--timeout"}, id="option without an action"),
+        pytest.param("creditgate plan set acme 5 --every ", {"day", "week", "month", "year"}, id="interval"),
+        pytest.param("creditgate plan set acme 5 --roll-over ", {"none", "all"}, id="cap or word"),
+        pytest.param("creditgate plan set acme 5 --time-zone Europe/Berl", {"Europe/Berlin"}, id="time zone"),
         pytest.param("creditgate extend acme 1 --t", {"--target", "--timeout", "--ttl"}, id="option"),
         pytest.param("creditgate accounts update acme --overage ", {"allow", "cap", "reject", "inherit"}, id="value"),
         pytest.param("creditgate accounts update acme --floor ", {"none"}, id="number or word"),
@@ -143,6 +148,7 @@ def test_ids_that_the_server_knows(complete: Complete, ask: Command, funded: str
     assert known(f"balance {funded}/f") == {f"{funded}/field"}
     assert known(f"transfer {funded} {funded}/s") == {f"{funded}/sales"}
     assert known(f"grants --account {funded}/f") == {f"{funded}/field"}
+    assert known(f"plan {funded}/s") == known(f"plan show {funded}/s") == {f"{funded}/sales"}
     assert known(f"commit {funded} ") == {"message-1"}
     assert known(f"revoke {funded} ") == {"first"}
     assert known("rates show d") == {"default"}

@@ -8,18 +8,27 @@ from typing import Any, cast
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from creditgate import _administration_responses, _balances, _responses
-from creditgate.v1 import accounts_pb2, authorization_pb2, credits_pb2, explain_pb2, rate_cards_pb2, refund_pb2
+from creditgate import _administration_responses, _balances, _plans, _responses
+from creditgate.v1 import (
+    accounts_pb2,
+    authorization_pb2,
+    credits_pb2,
+    explain_pb2,
+    plans_pb2,
+    rate_cards_pb2,
+    refund_pb2,
+)
 from creditgate_server.cli.documents import document_of, json_of
 
 
 def filled(message: Message) -> Message:
     """Set every field of a message, and of those within it."""
-    if isinstance(message, Timestamp):
+    if isinstance(message, Timestamp | Duration):
         message.seconds = 1
         return message
     for field in message.DESCRIPTOR.fields:
@@ -94,6 +103,24 @@ def test_a_document_is_the_message(message: Message, read: Callable[[Any], objec
     filled(message)
 
     assert document_of(read(message)) == canonical(message)
+
+
+@pytest.mark.parametrize(
+    "next_", [{"next_plan": None, "cancelled": True}, {"cancelled": False}], ids=["cancelled", "next plan"]
+)
+def test_a_document_of_a_plan_has_both_that_may_follow(next_: dict[str, object]) -> None:
+    message = plans_pb2.SetPlanResponse()
+    filled(message)
+    if "next_plan" not in next_:
+        filled(message.current_plan.next_plan)
+
+    expected = cast("dict[str, dict[str, object]]", canonical(message))
+    expected["current_plan"] |= next_
+    assert document_of(_plans.plan_set(message)) == expected
+
+
+def test_durations_are_in_seconds_as_protobuf_writes_them() -> None:
+    assert [json_of(timedelta(**each)) for each in ({"days": 30}, {"milliseconds": 1500})] == ["2592000s", "1.500s"]
 
 
 def test_times_are_in_utc_whatever_zone_they_have() -> None:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 COLOURS = re.compile(r"\x1b\[(?:\d+;)*3[0-9]m")
 
+PLAN = "what-was-agreed-upon-with-the-whole-chain-of-restaurants"
+
+ROLL_OVER = "--roll-over 1000 --roll-over-for 90d --roll-over-priority -7"
+
 HOLD = "0192f3c1-7a7b-7cc3-98c4-dc0c0c07398f"
 
 
@@ -42,6 +46,8 @@ def venue(ask: Command) -> str:
         f"grant {root} 1000000 --id invoice-2026-11-00000000000000000001 --actor ann@example.com --reference PO-4711",
         f"grant {root} 50 --id promotion --kind promotional --channel voice --region AU --region NZ --expires 90d",
         f"grant {account_id} 400 --kind allotment",
+        f"plan set {account_id} 2000 --every week --name {PLAN} --channel sms {ROLL_OVER} --time-zone Europe/Berlin",
+        f"plan set {account_id} 3000 --every year --at-period-end --id {HOLD}",
         f"reserve {account_id} --segments 3 --ttl 2h --id {HOLD}",
     ):
         assert ask(*words.split()).status == 0
@@ -61,6 +67,8 @@ def test_every_answer_fits(ask: Command, venue: str, width: int, monkeypatch: py
         ["holds", root, "--below"],
         ["holds", venue, HOLD],
         ["balance", venue],
+        ["plan", venue],
+        ["plan", "set", venue, "3000", "--every", "year", "--at-period-end", "--id", HOLD],
         ["quote", venue, "--segments", "2"],
         ["explain", venue, HOLD],
         ["rates", "show", "default"],

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from creditgate.pricing.usage import Channel
-from creditgate.terms import LateCommit, Overage
+from creditgate.terms import LateCommit, Overage, RollOver
 from creditgate_server.cli.values import (
     duration_s,
     label,
+    local_time,
     point_in_time,
+    roll_over,
     term,
     term_or_inherited,
     time_past,
@@ -41,6 +43,12 @@ def test_reads_points_in_time(text: str, time: datetime) -> None:
     assert point_in_time(text) == time
 
 
+def test_leaves_open_by_which_clock_a_time_is() -> None:
+    assert local_time("2026-12-31") == datetime(2026, 12, 31)  # noqa: DTZ001 (that is what is left open)
+    assert local_time("2026-12-31T18:00:00Z") == datetime(2026, 12, 31, 18, tzinfo=UTC)
+    assert local_time("12h").tzinfo is UTC
+
+
 def test_reads_times_from_now() -> None:
     now = datetime.now(UTC)
 
@@ -66,6 +74,9 @@ def test_reads_what_may_be_left_open() -> None:
     assert whole_number_or_none("-7") == -7
     assert term_or_inherited(LateCommit)("inherit") is None
     assert term_or_inherited(Overage)("cap") is Overage.CAP
+    assert roll_over("NONE") == (RollOver.NONE, 0)
+    assert roll_over("all") == (RollOver.ALL, 0)
+    assert roll_over("200") == (RollOver.CAPPED, 200)
     assert label("key=a=b") == ("key", "a=b")
 
 
@@ -84,6 +95,9 @@ def test_reads_what_may_be_left_open() -> None:
         (point_in_time, "90", "such as 2026-12-31"),
         (time_past, "999999999d", "before the year 1"),
         (time_past, "yesterday", "or 2h for two hours ago"),
+        (time_past, "0001-01-01T00:00:00+09:00", "years 1 to 9999"),
+        (local_time, "noon", "such as 2026-12-31"),
+        (roll_over, "some", "none, all, or the most"),
         (label, "key", "key=value"),
         (label, "=value", "key=value"),
         (term(Channel), "fax", "write one of sms, mms"),

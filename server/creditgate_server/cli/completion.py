@@ -14,6 +14,7 @@ from argcomplete.shell_integration import shellcode
 
 from creditgate_server.cli.exit_codes import ExitCode
 from creditgate_server.cli.output import Output
+from creditgate_server.cli.plan_grammar import ACTION_OR_ACCOUNT
 
 Completer = Callable[..., Iterable[str]]
 """Lists words that begin with `prefix`, given the arguments so far as `parsed_args`."""
@@ -57,23 +58,18 @@ def _actions(parser: ArgumentParser) -> Iterator[Action]:
 
 def _completer(action: Action) -> Completer | None:
     """Choose what completes the value of an argument, by its name and by how help writes it, if anything does."""
-    if isinstance(action, _SubParsersAction):
-        # argcomplete knows the actions; an account may stand in their place.
-        return _asking(IDS["account_id"]) if str(action.metavar).endswith("ACCOUNT") else None
-    if action.dest == "time_zone":
-        return lambda **_: available_timezones()
     if action.dest in IDS:
         return _asking(IDS[action.dest])
     if action.dest == "data_dir":
         return DirectoriesCompleter()
-    if action.choices is not None:
+    metavar = str(action.metavar)
+    if metavar in KINDS:
+        return KINDS[metavar]
+    if metavar.startswith("{"):
+        # Capitals stand for what is not to be typed as it is: {N,none}.
+        return _one_of(each for each in metavar.strip("{}").split(",") if not each.isupper())
+    if action.choices is not None and not isinstance(action, _SubParsersAction):
         return _one_of(map(str, action.choices))
-    match action.metavar:
-        case "FILE":
-            return FilesCompleter()
-        case str(choices) if choices.startswith("{"):
-            # Capitals stand for what is not to be typed as it is: {N,none}.
-            return _one_of(each for each in choices.strip("{}").split(",") if not each.isupper())
     return None
 
 
@@ -92,3 +88,11 @@ def _asking(name: str) -> Completer:
         return known
 
     return ask
+
+
+KINDS: Final[Mapping[str, Completer]] = {
+    "FILE": FilesCompleter(),
+    "ZONE": lambda **_: available_timezones(),
+    ACTION_OR_ACCOUNT: _asking(IDS["account_id"]),  # argcomplete adds the actions
+}
+"""What completes a value, by how help writes it."""

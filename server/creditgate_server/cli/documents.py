@@ -35,10 +35,8 @@ def json_of(value: object) -> Json:
             return value.name
         case None | bool() | int() | str():
             return value
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        case timedelta():
-            return _seconds(value)
+        case datetime() | timedelta():
+            return _time(value)
         case Mapping():
             return {str(key): json_of(entry) for key, entry in value.items()}
         case Iterable():
@@ -47,7 +45,9 @@ def json_of(value: object) -> Json:
             return document_of(value)
 
 
-def _seconds(duration: timedelta) -> str:
-    """Write a duration as protobuf does in JSON: `3600s`, and only what is no whole number of seconds as `1.500s`."""
-    seconds, rest = divmod(duration, timedelta(seconds=1))
+def _time(time: datetime | timedelta) -> str:
+    """Write times and durations as protobuf does in JSON: in UTC, and as `3600s`, to the millisecond where need be."""
+    if isinstance(time, datetime):
+        return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    seconds, rest = divmod(time, timedelta(seconds=1))
     return f"{seconds}.{rest // timedelta(milliseconds=1):03}s" if rest else f"{seconds}s"

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from creditgate_server.cli.grammar import Commands
 
+ACTION_OR_ACCOUNT: Final = "[ACTION] ACCOUNT"
+
 SHOW_EXAMPLES: Final = """\
   creditgate plan acme
   creditgate plan show acme --json
@@ -36,10 +38,10 @@ def add_plan_commands(commands: Commands) -> None:
     plan = add_client(
         commands, "plan", "plans:show", "show, set and cancel an account's plan: its credits of each period"
     )
-    plan.usage = "%(prog)s [ACTION] ACCOUNT [option ...]"
+    plan.usage = f"%(prog)s {ACTION_OR_ACCOUNT} [option ...]"
     plan.default_action = "show"
     actions = plan.add_subparsers(
-        prog=plan.prog, metavar="[ACTION] ACCOUNT", dest="action", title="actions", required=True
+        prog=plan.prog, metavar=ACTION_OR_ACCOUNT, dest="action", title="actions", required=True
     )
     show = add_client(
         actions,

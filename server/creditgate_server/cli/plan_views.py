@@ -24,6 +24,8 @@ def plan_views(account_id: str, current: CurrentPlan) -> Iterator[View]:
     ends = text_of(current.period_end_time).words
     following = None if current.cancelled else current.next_plan or current.plan
     next_credits = f"{following.credits:,} on {ends}" if following else "none, the plan is cancelled"
+    if current.next_plan is not None:
+        next_credits += f", of {current.next_plan.plan_id}"
     yield Facts(
         [
             ("account", account_id),
@@ -32,21 +34,22 @@ def plan_views(account_id: str, current: CurrentPlan) -> Iterator[View]:
             ("period ends", current.period_end_time),
             ("its grant", current.grant_id),
             ("next credits", Text(next_credits, Tone.PLAIN if following else Tone.WARNING)),
-            ("then", current.next_plan.plan_id if current.next_plan else None),
         ],
         title=current.plan.plan_id,
     )
     if current.next_plan is not None:
         rows: Rows = [("begins", current.period_end_time), *_terms(current.next_plan)]
-        yield Facts(rows, title=f"Then {current.next_plan.plan_id}")
+        yield Facts(rows, title=current.next_plan.plan_id)
 
 
-def set_outcome(account_id: str, plan: Plan, answer: PlanSet) -> Text:
+def set_outcome(account_id: str, plan: Plan, answer: PlanSet, *, at_period_end: bool) -> Text:
     """Say in a line what a change of plan has done."""
-    current = answer.current_plan
-    waits = current is not None and current.next_plan is not None and current.next_plan.plan_id == plan.plan_id
-    begins = f", from {text_of(current.period_end_time).words} on" if current is not None and waits else ""
-    return Text(f"{account_id} is given {_gives(plan)}{begins}{again(replayed=answer.replayed)}", Tone.GOOD)
+    earlier, current = again(replayed=answer.replayed), answer.current_plan
+    if current is None:
+        return Text(f"{account_id} was given {_gives(plan)}{earlier}, and has no plan any more", Tone.WARNING)
+    waits = at_period_end and current.next_plan is not None and current.next_plan.plan_id == plan.plan_id
+    begins = f", from {text_of(current.period_end_time).words} on" if waits else ""
+    return Text(f"{account_id} is given {_gives(plan)}{begins}{earlier}", Tone.GOOD)
 
 
 def cancel_outcome(account_id: str, answer: PlanSet) -> Text:
@@ -66,7 +69,7 @@ def _terms(plan: Plan) -> Rows:
         ("priority", plan.priority or None),
         ("rolls over", _rolls_over(plan)),
         ("anchor", plan.anchor_time),
-        ("time zone", plan.time_zone),
+        ("time zone", plan.time_zone if plan.time_zone != "UTC" else None),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -59,7 +59,8 @@ def set_plan(arguments: Namespace, output: Output) -> ExitCode:
         answer = client.set_plan(
             arguments.account_id, plan, change_id=arguments.operation_id, at_period_end=arguments.at_period_end
         )
-    _answer(arguments, output, answer, set_outcome(arguments.account_id, plan, answer))
+    outcome = set_outcome(arguments.account_id, plan, answer, at_period_end=arguments.at_period_end)
+    _answer(arguments, output, answer, outcome)
     return ExitCode.DONE
 
 
@@ -93,7 +94,9 @@ def _anchor(arguments: Namespace) -> datetime | None:
     if anchor is None or anchor.tzinfo is not None:
         return anchor
     try:
-        return anchor.replace(tzinfo=ZoneInfo(arguments.time_zone))
+        return anchor.replace(tzinfo=ZoneInfo(arguments.time_zone)).astimezone(UTC)
+    except OverflowError:
+        raise CommandFailed(ExitCode.USAGE, "--anchor must be in the years 1970 to 9997") from None
     except (LookupError, OSError, ValueError):
         hint = f"write --anchor with an offset, such as {anchor.isoformat()}Z, or correct the zone"
         raise CommandFailed(ExitCode.USAGE, f"--time-zone {arguments.time_zone!r} is not known here; {hint}") from None

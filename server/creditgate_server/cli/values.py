@@ -92,7 +92,10 @@ def _time(text: str, relative: str) -> datetime:
 
 def _time_as_written(text: str, relative: str) -> datetime:
     try:
-        return datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
+        return time if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError:
+        raise ArgumentTypeError(f"write a time in the years 1 to 9999 in UTC, not {text!r}") from None
     except ValueError:
         raise ArgumentTypeError(
             f"write a date such as 2026-12-31, a time such as 2026-12-31T18:00:00Z, or {relative}, not {text!r}"

@@ -97,7 +97,7 @@ class Cycle:
 
 def _check_time(field: str, time_ms: int) -> None:
     if not 0 <= time_ms < _END_MS:
-        raise InvalidCycle(field, f"must be in the years 1970 to {LAST_YEAR}, in milliseconds since 1970")
+        raise InvalidCycle(field, f"must be in the years 1970 to {LAST_YEAR}")
 
 
 @lru_cache(maxsize=1024)  # more than there are; a file read for each renewal would be too slow
