@@ -16,8 +16,8 @@ SCHEMA_VERSION: Final = 2
 
 Versions of the sidecar that share it work on one store side by side, so it must change with whatever one of them would
 misread, or would drop when it writes a record anew: it decodes the values that it knows, and encodes no others. What is
-new and shall not change it stands in keys, or in fields of hashes, that older versions leave alone; or nobody asks for it
-before all are new, as `docs/upgrading.md` says of plans.
+new and shall not change it stands in keys, or in fields of hashes, that older versions leave alone; or nobody asks for
+it before all are new, as `docs/upgrading.md` says of plans.
 """
 
 PARTITIONS: Final = 64
