@@ -67,6 +67,8 @@ async def _ask(engine: Engine, operation: Operation) -> Outcome:  # noqa: C901, 
             return await engine.update_account(operation)
         case ask.CloseAccount():
             return await engine.close_account(operation)
+        case ask.SetPlan():
+            return await engine.set_plan(operation)
 
 
 def on_model(model: ReferenceLedger, call: Call) -> list[Answer]:

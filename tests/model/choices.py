@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from tests.model.calls import Call
-from tests.model.clock import Clock
+from tests.model.clock import TICK_MS, Clock
 
 from creditgate.pricing.usage import Channel, Credits, Direction, Priority, Usage
 from creditgate_server.credit import operations as ask
@@ -67,7 +67,9 @@ SETTINGS: dict[str, tuple[object, ...]] = {
 }
 
 
-LIFE_MS = 7 * 24 * 3_600_000
+DAY_MS = 24 * 3_600_000
+
+LIFE_MS = 7 * DAY_MS
 """How far from its creation a hold can be extended."""
 
 
@@ -81,7 +83,7 @@ class Choices:
         self.model = model
         self.asked: deque[tuple[str, str]] = deque(maxlen=1)
         self._serial = 0
-        self._last: set[int] = set()
+        self._claimed: set[int] = set()
 
     # Chance
 
@@ -98,6 +100,12 @@ class Choices:
         """Return an id that was not used before."""
         self._serial += 1
         return f"{kind}-{self._serial}"
+
+    def claims(self, tick_ms: int) -> bool:
+        """Whether nothing else yet ends some whole days after the beginning of a tick; from now on something does."""
+        is_free = tick_ms % DAY_MS not in self._claimed
+        self._claimed.add(tick_ms % DAY_MS)
+        return is_free
 
     # What there is
 
@@ -218,8 +226,7 @@ class Choices:
     def extend(self) -> Call:
         account_id, reservation_id = self.hold()
         hold = self.model.organisation.holds.get(reservation_id)
-        if hold and self.chance(3) and hold.create_ms not in self._last:
-            self._last.add(hold.create_ms)
+        if hold and self.chance(3) and self.claims(hold.create_ms - hold.create_ms % TICK_MS):
             return ask.Extend(account_id, reservation_id, LIFE_MS)
         return ask.Extend(account_id, reservation_id, self.ttl_ms())
 

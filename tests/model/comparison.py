@@ -11,6 +11,7 @@ from tests.model.calls import Answer
 from tests.model.clock import on_grid
 
 from creditgate_server.credit import outcomes as told
+from creditgate_server.credit.operations import PlanTerms
 from creditgate_server.credit.terms import ReservationState
 
 
@@ -79,6 +80,8 @@ def of_answer(answer: Answer) -> Answer:  # noqa: PLR0911 — one for each kind
         return of_account(answer)
     if isinstance(answer, told.Closed):
         return replace(answer, account=of_account(answer.account))
+    if isinstance(answer, told.PlanSet):
+        return replace(answer, plan=of_plan(answer.plan))
     if isinstance(answer, tuple):
         return of_account(answer[0]), answer[1]
     return answer
@@ -95,6 +98,22 @@ def of_grant(grant: told.Grant) -> told.Grant:
         effective_ms=on_grid(grant.effective_ms),
         expire_ms=on_grid(grant.expire_ms),
     )
+
+
+def of_plan(plan: told.Plan | None) -> told.Plan | None:
+    if plan is None:
+        return None
+    return replace(
+        plan,
+        terms=_of_terms(plan.terms),
+        begin_ms=on_grid(plan.begin_ms),
+        end_ms=on_grid(plan.end_ms),
+        following=plan.following and _of_terms(plan.following),
+    )
+
+
+def _of_terms(terms: PlanTerms) -> PlanTerms:
+    return terms if terms.anchor_ms is None else replace(terms, anchor_ms=on_grid(terms.anchor_ms))
 
 
 def of_hold(hold: told.Reservation) -> told.Reservation:

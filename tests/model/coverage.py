@@ -74,6 +74,7 @@ ANSWERS: dict[type, tuple[str, ...]] = {
         "INSUFFICIENT_CREDITS",
         "TOO_MANY_GRANTS",
     ),
+    ask.SetPlan: (*_OF_ACCOUNT, "done", "replayed", "ID_REUSED", "ACCOUNT_CLOSED", "TOO_MANY_GRANTS"),
     ask.CreateAccount: ("done", "replayed", "ACCOUNT_ALREADY_EXISTS", "PARENT_NOT_FOUND", "ACCOUNT_CLOSED"),
     ask.UpdateAccount: (*_OF_ACCOUNT, "done", "ACCOUNT_CLOSED"),
     ask.CloseAccount: (*_OF_ACCOUNT, "done", "replayed", "ACCOUNT_NOT_EMPTY"),

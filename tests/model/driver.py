@@ -72,6 +72,8 @@ class Group:
         last.planned.clear()
         last.planned.extend(LAST_STORIES[self.seed % len(LAST_STORIES)](last))
         while last.planned:
+            if ticks := last.awaited_ticks():
+                await self.go_on(ticks)
             await self.round()
         for history in self.histories:
             await self.attempt(history, history.close())
@@ -99,7 +101,7 @@ class Group:
         steps = history.steps
         if steps.chance(30):
             await history.sweep()
-        if not steps.planned and steps.chance(8):
+        if not steps.planned and steps.chance(6):
             steps.planned.extend(steps.pick(STORIES)(steps))
         is_planned = bool(steps.planned)
         calls = steps.burst()

@@ -9,17 +9,18 @@ from random import Random
 
 from tests.model.calls import Answer, Call, on_engine, on_model, operations_of
 from tests.model.clock import TICK_MS, Clock
-from tests.model.comparison import Differs, agree, brief, of_account, of_answer, of_grant, of_hold
+from tests.model.comparison import Differs, agree, brief, of_account, of_answer, of_grant, of_hold, of_plan
 from tests.model.coverage import Coverage
 from tests.model.sidecars import Sidecars
-from tests.model.steps import Steps
+from tests.model.steps import Steps, together
 
 from creditgate.pricing.usage import Channel, Credits, Direction, Usage
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
 from creditgate_server.credit.reference.invariants import audit, check
 from creditgate_server.credit.reference.ledger import ReferenceLedger
-from creditgate_server.credit.reference.views import account_view, grant_view, hold_view
+from creditgate_server.credit.reference.records import Plan
+from creditgate_server.credit.reference.views import account_view, grant_view, hold_view, plan_view
 from creditgate_server.credit.terms import Decision, ReservationState
 from creditgate_server.engine.engine import Engine
 from creditgate_server.store import records
@@ -48,22 +49,33 @@ class History:
         self.coverage = Coverage(self.model.reached)
         self.operations = 0
         self.has_unnoticed = False
+        self.has_unnoticed_renewal = False
         self.latest: deque[tuple[int, Sequence[Call], Sequence[Sequence[Answer]]]] = deque(maxlen=KEPT)
 
     async def take(self, calls: Sequence[Call], engine: Engine) -> None:
         """Ask for several things at once: they happen in order, some of them in one step of the store."""
         if not calls:
             return
-        self.model.pass_time(self.clock.now_ms)
         self.operations += operations_of(calls)
-        told_ = await asyncio.gather(*(on_engine(engine, call) for call in calls))
+        told_, expected = list[list[Answer]](), list[list[Answer]]()
+        for run in self.runs(calls):
+            self.clock.bursts += 1
+            self.model.pass_time(self.clock.now_ms)
+            told_ += await asyncio.gather(*(on_engine(engine, call) for call in run))
+            expected += [on_model(self.model, call) for call in run]
         self.latest.append((self.clock.now_ms, calls, told_))
         self.clock.check()
-        for call, found in zip(calls, told_, strict=True):
-            expected = on_model(self.model, call)
-            self.coverage.note(call, expected)
-            agree(f"the answer to {brief(call)}", [*map(of_answer, found)], [*map(of_answer, expected)])
+        for call, found, answers in zip(calls, told_, expected, strict=True):
+            self.coverage.note(call, answers)
+            agree(f"the answer to {brief(call)}", [*map(of_answer, found)], [*map(of_answer, answers)])
         await self.compare(self.touched(calls))
+
+    def runs(self, calls: Sequence[Call]) -> list[list[Call]]:
+        """Split a burst into what is asked at once. While a period has ended unnoticed that is one call only.
+
+        For the engine repeats those that notice it, and others meanwhile overtake them.
+        """
+        return [[call] for call in calls] if self.has_unnoticed_renewal else together(calls)
 
     async def race(self, call: Call, other: Call) -> None:
         """Ask two engines at once: one of them is first."""
@@ -71,6 +83,7 @@ class History:
         self.operations += operations_of([call, other])
         engines = self.sidecars.engines
         found = await asyncio.gather(on_engine(engines[0], call), on_engine(engines[1], other))
+        self.clock.bursts += 2
         self.latest.append((self.clock.now_ms, (call, other), found))
         self.clock.check()
         await self.judge(call, other, found)
@@ -83,8 +96,8 @@ class History:
         answers = [[*map(of_answer, answer)] for answer in found]
         swapped = self.model.copy()
         orders = (
-            (self.model, [on_model(self.model, one) for one in (call, other)]),
-            (swapped, [on_model(swapped, one) for one in (other, call)][::-1]),
+            (self.model, in_turn(self.model, (call, other))),
+            (swapped, in_turn(swapped, (other, call))[::-1]),
         )
         explained = [
             model.organisation for model, told_ in orders if answers == [[*map(of_answer, one)] for one in told_]
@@ -104,14 +117,20 @@ class History:
 
     def pass_time(self) -> int:
         """Let the model's time catch up with the clock. Returns how many things were due."""
+        before = self.plans()
         happened = self.model.pass_time(self.clock.now_ms)
         self.has_unnoticed = self.has_unnoticed or happened > 0
+        self.has_unnoticed_renewal = self.has_unnoticed_renewal or self.plans() != before
         return happened
+
+    def plans(self) -> list[Plan | None]:
+        """Return the plans of all accounts, each another one in each period."""
+        return [one.plan for one in self.model.organisation.accounts.values()]
 
     async def sweep(self) -> None:
         while (await self.sidecars.ledger.sweep(self.root, 5))[1]:
             pass
-        self.has_unnoticed = False
+        self.has_unnoticed = self.has_unnoticed_renewal = False
 
     async def quote_unswept(self) -> None:
         """Quote all that may be spent while more may be due than one call works off.
@@ -140,7 +159,7 @@ class History:
         return {getattr(one, "reservation_id", "") for one in operations} & self.model.organisation.holds.keys()
 
     async def compare(self, hold_ids: set[str]) -> None:
-        """Compare every account, every grant, every open hold and those named, and all totals.
+        """Compare every account, its grants and its plan, every open hold and those named, and all totals.
 
         Totals are as they stand in the store; so they are left out while something due may not have been noticed there.
         """
@@ -149,16 +168,19 @@ class History:
         check(organisation)
         accounts = [*organisation.accounts.values()]
         holds = [organisation.holds[hold_id] for hold_id in sorted(hold_ids)]
-        seen, grants, audits, open_, named = await asyncio.gather(
+        seen, grants, plans, audits, open_, named = await asyncio.gather(
             asyncio.gather(*(engine.get_account(one.account_id) for one in accounts)),
             asyncio.gather(*(engine.list_grants(one.account_id, PAGE, "", include_ended=True) for one in accounts)),
+            asyncio.gather(*(engine.get_plan(one.account_id) for one in accounts)),
             self.audits([one.account_id for one in accounts]),
             self.open_holds(engine),
             asyncio.gather(*(engine.get_reservation(one.account_id, one.reservation_id) for one in holds)),
         )
         self.clock.check()
-        for one, account, page, figures in zip(accounts, seen, grants, audits, strict=True):
+        self.has_unnoticed_renewal = False  # whoever reads of an account ends its periods
+        for one, account, page, plan, figures in zip(accounts, seen, grants, plans, audits, strict=True):
             agree(f"account {one.account_id}", of_account(account), of_account(account_view(organisation, one)))
+            agree(f"plan of {one.account_id}", of_plan(plan), of_plan(plan_view(one)))
             expected = {grant.grant_id: of_grant(grant_view(grant)) for grant in one.grants}
             agree(f"grants of {one.account_id}", {grant.grant_id: of_grant(grant) for grant in page.items}, expected)
             if self.has_unnoticed:
@@ -202,6 +224,15 @@ class History:
             lines.append(f"at {now_ms}, tick {(now_ms - self.clock.begin_ms) // TICK_MS} of the history")
             lines += [f"  {brief(call)}\n    -> {brief(answer)}" for call, answer in zip(calls, answers, strict=True)]
         return "\n".join(lines)
+
+
+def in_turn(model: ReferenceLedger, calls: Sequence[Call]) -> list[list[Answer]]:
+    """Put calls to a model, a millisecond apart."""
+    answers: list[list[Answer]] = []
+    for call in calls:
+        model.pass_time(model.organisation.now_ms + 1)
+        answers.append(on_model(model, call))
+    return answers
 
 
 def _by_id(holds: Sequence[told.Reservation]) -> dict[str, told.Reservation]:

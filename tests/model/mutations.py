@@ -10,11 +10,12 @@ from tests.model.driver import Failure, run
 from tests.model.mutation import Mutation
 from tests.model.mutations_of_credits import MUTATIONS_OF_CREDITS
 from tests.model.mutations_of_operations import MUTATIONS_OF_OPERATIONS
+from tests.model.mutations_of_plans import MUTATIONS_OF_PLANS
 from tests.model.sidecars import open_sidecars, own_store
 
 from creditgate_server.store.library import Library
 
-MUTATIONS: tuple[Mutation, ...] = (*MUTATIONS_OF_CREDITS, *MUTATIONS_OF_OPERATIONS)
+MUTATIONS: tuple[Mutation, ...] = (*MUTATIONS_OF_CREDITS, *MUTATIONS_OF_OPERATIONS, *MUTATIONS_OF_PLANS)
 
 OPERATIONS_MAX = 40_000
 """Operations without a difference after which a fault counts as not found."""

@@ -9,7 +9,8 @@ from random import Random
 from typing import Any
 
 from tests.model.calls import Batch, Call
-from tests.model.choices import KINDS, LIFE_MS, Choices
+from tests.model.choices import KINDS, LIFE_MS
+from tests.model.choices_of_plans import PlanChoices
 from tests.model.clock import TICKS_OF_WINDOWS, Clock
 
 from creditgate_server.credit import operations as ask
@@ -34,7 +35,7 @@ PAST_MAX = 200
 """Calls that may be repeated."""
 
 
-class Steps(Choices):
+class Steps(PlanChoices):
     """Chooses bursts of calls on one organisation: new ones, and some that were made before."""
 
     def __init__(self, random: Random, root: str, clock: Clock, model: ReferenceLedger) -> None:
@@ -75,6 +76,8 @@ class Steps(Choices):
                 return replace(found, credits=(found.credits or 0) + 1)
             case ask.RevokeGrant():
                 return replace(found, claw_back=not found.claw_back)
+            case ask.SetPlan():
+                return self.other_plan(found)
         return None
 
     def again(self) -> Call | None:
@@ -89,6 +92,8 @@ class Steps(Choices):
 
     def anew(self, call: Call) -> Call:
         """Return a call with another time to live, which is no part of its content: no two holds shall end at once."""
+        if isinstance(call, ask.SetPlan):
+            return self.again_soon(call)
         if isinstance(call, Batch):
             return replace(call, operations=tuple(map(self.renewed, call.operations)))
         return self.renewed(call) if isinstance(call, ask.Batched) else call
@@ -165,6 +170,7 @@ class Steps(Choices):
             self.batch: 4,
             self.extend: 4,
             self.update: 4,
+            self.set_plan: 4,
             self.revoke: 4,
             self.quote: 3,
             self.create: 1,
@@ -184,6 +190,16 @@ class Steps(Choices):
         if not self.chance(4):
             return 0
         return self.pick(TICKS_OF_WINDOWS) if self.chance(12) else self.pick((1, 1, 1, 2, 3))
+
+
+def together(calls: Sequence[Call]) -> list[list[Call]]:
+    """Split a burst where a plan is set, which takes several requests: what comes before it shall happen before it."""
+    runs: list[list[Call]] = []
+    for at, call in enumerate(calls):
+        if not at or any(isinstance(one, ask.SetPlan) for one in (call, calls[at - 1])):
+            runs.append([])
+        runs[-1].append(call)
+    return runs
 
 
 def goes_alone(call: Call) -> bool:

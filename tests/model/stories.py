@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.model import stories_of_grants as of_grants
 from tests.model import stories_of_holds as of_holds
+from tests.model import stories_of_plans as of_plans
 
 STORIES = (
     of_grants.ladder,
@@ -29,7 +30,25 @@ STORIES = (
     of_holds.actual_usage,
     of_holds.same_again,
     of_holds.long_open,
+    of_plans.missed,
+    of_plans.comes_back,
+    of_plans.nothing_left,
+    of_plans.lasting,
+    of_plans.owing,
+    of_plans.gone_before,
+    of_plans.plan_closed,
+    of_plans.changes,
+    of_plans.unanchored,
+    of_plans.same_moment,
+    of_plans.suspended,
+    of_plans.short,
 )
 
-LAST_STORIES = (of_grants.too_many_grants, of_grants.too_many_scopes, of_grants.too_many_allotments)
+LAST_STORIES = (
+    of_grants.too_many_grants,
+    of_grants.too_many_scopes,
+    of_grants.too_many_allotments,
+    of_plans.full,
+    of_plans.full_of_scopes,
+)
 """After these an account has too much of something, which makes all that follows slow."""

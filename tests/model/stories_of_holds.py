@@ -63,12 +63,12 @@ def report(steps: Steps) -> Story:
         ask.Commit(account_id, hold_id, credits=2, keep_open=True, commit_id="x1"),
         ask.Refund(account_id, steps.new_id("refund"), reservation_id=hold_id, credits=steps.pick((1, 4))),
         ask.Charge(account_id, steps.new_id("charge"), usage(3, is_inbound=True)),
-        ask.Commit(account_id, hold_id, credits=steps.pick((None, 1, 4, 11))),
+        ask.Commit(account_id, hold_id, credits=steps.pick((None, 1, 1, 4, 11))),
         ask.Commit(account_id, hold_id, credits=1),
         ask.Commit(account_id, hold_id),
         ask.Refund(account_id, steps.new_id("refund"), reservation_id=hold_id),
     ]
-    end = [call for call in calls if not steps.chance(3)]
+    end = [call for call in calls if not steps.chance(4)]
     return [lambda: begin, 2, lambda: end]
 
 
@@ -103,19 +103,28 @@ def floor_cap(steps: Steps) -> Story:
 def beyond(steps: Steps) -> Story:
     """Take more than is held: up to a floor, up to a limit, where nothing bounds; and take what an overdraft holds."""
     floor, open_floor = new_account(steps, floor=4, overage=Overage.CAP)
-    limit, open_limit = new_account(steps, overage=Overage.CAP)
+    limit, open_limit = new_account(steps, overage=Overage.CAP, late_commit=LateCommit.ACCEPT)
     free, open_free = new_account(steps, overage=Overage.CAP, enforcement=Enforcement.OFF)
     owing, open_owing = new_account(steps, overdraft_limit=9)
-    calls: list[Call] = [open_floor, open_limit, open_free, open_owing]
+    watched, open_watched = new_account(steps, enforcement=Enforcement.MONITOR)
+    late_id = steps.new_id("hold")
+    calls: list[Call] = [open_floor, open_limit, open_free, open_owing, open_watched]
     calls += [ask.GrantCredits(one, steps.new_id("grant"), 9) for one in (floor, limit)]
-    calls.append(ask.GrantCredits(limit, steps.new_id("grant"), 7, GrantKind.ALLOTMENT))
+    calls += [
+        ask.GrantCredits(limit, steps.new_id("grant"), 7, GrantKind.ALLOTMENT),
+        ask.Reserve(limit, late_id, usage(1), steps.ttl_to(1)),
+        ask.Quote(floor, usage(6, priority=Priority.BULK)),
+        ask.Charge(floor, steps.new_id("charge"), usage(6, priority=Priority.BULK)),
+        ask.Quote(watched, usage(1)),
+        ask.Charge(watched, steps.new_id("charge"), usage(1)),
+    ]
     for account_id in (floor, limit, free, owing):
         hold_id = steps.new_id("hold")
         calls.append(ask.Reserve(account_id, hold_id, usage(4, priority=Priority.BULK), steps.ttl_to(60)))
         if account_id == owing:
             calls.append(ask.GrantCredits(owing, steps.new_id("grant"), 2))
         calls.append(ask.Commit(account_id, hold_id, credits=4 if account_id == owing else 30))
-    return [lambda: calls]
+    return [lambda: calls, 2, lambda: [ask.Commit(limit, late_id, credits=30)]]
 
 
 def inbound_limit(steps: Steps) -> Story:

@@ -16,11 +16,18 @@ from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
 from creditgate_server.credit.reference.invariants import audit, check
 from creditgate_server.credit.reference.ledger import ReferenceLedger
-from creditgate_server.credit.reference.views import account_view, grant_view, hold_view
+from creditgate_server.credit.reference.views import account_view, grant_view, hold_view, plan_view
 from creditgate_server.credit.terms import Decision, ReservationState
 
 REPEATABLE = (
-    ask.Reserve | ask.Charge | ask.Refund | ask.GrantCredits | ask.RevokeGrant | ask.Transfer | ask.CloseAccount
+    ask.Reserve
+    | ask.Charge
+    | ask.Refund
+    | ask.GrantCredits
+    | ask.RevokeGrant
+    | ask.Transfer
+    | ask.SetPlan
+    | ask.CloseAccount
 )
 """Operations that answer a repetition as a replay, if they did anything at all."""
 
@@ -56,6 +63,7 @@ class Told:
         accounts = organisation.accounts.values()
         return (
             [account_view(organisation, one) for one in accounts],
+            [plan_view(one) for one in accounts],
             [audit(one) for one in accounts],
             [grant_view(grant) for one in accounts for grant in one.grants],
             [hold_view(one) for one in organisation.holds.values()],

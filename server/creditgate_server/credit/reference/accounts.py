@@ -70,6 +70,9 @@ def close_account(organisation: Organisation, operation: ask.CloseAccount) -> Cl
             grant.remaining, grant.state, grant.heir = 0, GrantState.REVOKED, None
     if account.debt:
         organisation.reach(Branch.CLOSED_WITH_DEBT)
+    if account.plan:
+        organisation.reach(Branch.CLOSED_WITH_PLAN)
+        account.plan = None
     account.closing = (revoked, account.debt)
     account.totals["written_off"] += account.debt
     account.debt = 0

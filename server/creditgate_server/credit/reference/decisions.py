@@ -170,6 +170,9 @@ def _decide(
             return _Verdict(Decision.ALLOWED_PARTIAL, fit * traffic.unit, fit), asked
         if shortest.next_credit_ms:
             organisation.reach(Branch.DENIED_WITH_NEXT_CREDITS)
+            plan = organisation.accounts[shortest.account_id].plan
+            if plan and shortest.next_credit_ms == plan.end_ms:
+                organisation.reach(Branch.DENIED_BEFORE_RENEWAL)
         return _Verdict(Decision.DENIED, denial=shortest), asked
     overrun = _shortest(asked, traffic, credits_, Enforcement.MONITOR) if credits_ else None
     if overrun and traffic.is_inbound:
@@ -195,14 +198,22 @@ def _shortest(asked: Sequence[Demand], traffic: Traffic, credits_: int, mode: En
     for demand in asked:
         room = demand.room(traffic)
         if demand.mode is mode and room is not None and credits_ - room > (worst.shortfall if worst else 0):
-            begins = [
-                grant.effective_ms
-                for grant in demand.account.grants
-                if grant.pot is demand.pot and grant.state is GrantState.PENDING
-            ]
-            reason = _reason(demand, traffic)
-            worst = Denial(reason, demand.account.account_id, credits_ - room, min(begins, default=0))
+            next_ms = _next_credit_ms(demand)
+            worst = Denial(_reason(demand, traffic), demand.account.account_id, credits_ - room, next_ms)
     return worst
+
+
+def _next_credit_ms(demand: Demand) -> int:
+    """Return when a pot next gets credits by itself, 0 where it does not: of a grant that begins, or of a plan."""
+    begins = [
+        grant.effective_ms
+        for grant in demand.account.grants
+        if grant.pot is demand.pot and grant.state is GrantState.PENDING
+    ]
+    plan = demand.account.plan
+    if plan and not plan.ends and demand.pot is Pot.WALLET:
+        begins.append(plan.end_ms)
+    return min(begins, default=0)
 
 
 def _reason(demand: Demand, traffic: Traffic) -> DenialReason:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from creditgate_server.credit.reference.levels import Demand
-    from creditgate_server.credit.reference.records import Account, Organisation, Traffic
+    from creditgate_server.credit.reference.records import Account, Organisation, Plan, Traffic
 
 _OF_LIMIT = ("captured", "refunded", "expired", "revoked")
 _OF_WALLET = (*_OF_LIMIT, "debt_paid", "moved")
@@ -60,6 +60,8 @@ def breaches(organisation: Organisation) -> Iterator[str]:
         for grant in account.grants:
             yield from _of_grant(grant)
         yield from _unequal(account.account_id, _of_account(organisation, account))
+        if account.plan:
+            yield from _unequal(account.account_id, _of_plan(organisation, account.plan))
     grants = [grant for account in organisation.accounts.values() for grant in account.grants]
     moved_in = sum(account.totals["moved_in"] for account in organisation.accounts.values())
     yield from _unequal("tree", {"moved out = moved in": (sum(grant.moved for grant in grants), moved_in)})
@@ -105,6 +107,15 @@ def _of_account(organisation: Organisation, account: Account) -> dict[str, tuple
         "reserved": (own["reserved"], _sum_held(wallet, Grant) + own["unfunded"]),
         "open_holds": (own["open_holds"], sum(hold.account_id == account.account_id for hold in open_)),
         "split of used": (max(own["inbound"] + own["overage"] + own["late"] - own["used"], 0), 0),
+    }
+
+
+def _of_plan(organisation: Organisation, plan: Plan) -> dict[str, tuple[int, int]]:
+    is_present = plan.begin_ms <= organisation.now_ms < plan.end_ms
+    return {
+        "the plan's period is the present one": (is_present, True),
+        "its grant ends with the period": (plan.grant.expire_ms, plan.end_ms),
+        "its grant has not ended before": (plan.grant.state is GrantState.EXPIRED, False),
     }
 
 

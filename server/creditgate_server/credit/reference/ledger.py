@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import deepcopy
+from math import inf
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from creditgate.pricing.default_card import DEFAULT_RATE_CARD
@@ -12,10 +13,11 @@ from creditgate.pricing.rate_cards import Price, price
 from creditgate.pricing.usage import Direction, InvalidUsage, Usage
 from creditgate_server.credit import operations as ask
 from creditgate_server.credit import outcomes as told
-from creditgate_server.credit.reference import accounts, decisions, grants, refunds, settlements
+from creditgate_server.credit.reference import accounts, decisions, grants, plans, refunds, settlements
 from creditgate_server.credit.reference.branches import Branch
 from creditgate_server.credit.reference.records import (
     NEVER_MS,
+    Account,
     Charge,
     Denied,
     Grant,
@@ -41,6 +43,7 @@ Operation = (
     | ask.CreateAccount
     | ask.UpdateAccount
     | ask.CloseAccount
+    | ask.SetPlan
 )
 
 Outcome = (
@@ -52,6 +55,7 @@ Outcome = (
     | told.Revoked
     | told.Transferred
     | told.Closed
+    | told.PlanSet
     | told.Account
     | tuple[told.Account, bool]
 )
@@ -87,6 +91,8 @@ class ReferenceLedger:
                 return accounts.update_account(organisation, operation)
             case ask.CloseAccount():
                 return accounts.close_account(organisation, operation)
+            case ask.SetPlan():
+                return plans.set_plan(organisation, operation)
             case _:
                 return self._authorize(operation)
 
@@ -138,16 +144,21 @@ class ReferenceLedger:
     def pass_time(self, now_ms: int) -> int:
         """Let time pass and do what is due, in order; forget what is over. Returns how many things were due."""
         happened = 0
+        renewed = Counter[str]()
         while (due := _next_due(self.organisation)) and due[0] <= now_ms:
             happened += 1
             thing = due[1]
             if isinstance(thing, Hold):
                 settlements.expire(self.organisation, thing)
+            elif isinstance(thing, Account):
+                renewed[thing.account_id] += 1
+                plans.end_period(self.organisation, thing)
             elif thing.state is GrantState.PENDING:
                 grants.start(self.organisation, thing)
             else:
                 grants.end(self.organisation, thing)
         self.organisation.now_ms = now_ms
+        self.reached[Branch.RENEWED_SEVERAL_TIMES] += sum(count > 1 for count in renewed.values())
         _forget(self.organisation)
         return happened
 
@@ -199,24 +210,31 @@ def _has_failed(answer: Outcome | Refused) -> bool:
     return isinstance(answer, told.Authorization) and answer.decision is Decision.DENIED
 
 
-def _next_due(organisation: Organisation) -> tuple[int, Hold | Grant] | None:
-    due: list[tuple[int, Hold | Grant]] = [
+def _next_due(organisation: Organisation) -> tuple[int, Hold | Grant | Account] | None:
+    due: list[tuple[int, Hold | Grant | Account]] = [
         (hold.expire_ms, hold) for hold in organisation.holds.values() if hold.state is ReservationState.PENDING
     ]
     for account in organisation.accounts.values():
+        if account.plan:
+            due.append((account.plan.end_ms, account))
         for grant in account.grants:
             if grant.state is GrantState.PENDING:
                 due.append((grant.effective_ms, grant))
+            elif account.plan and grant is account.plan.grant:
+                continue  # it ends with its period
             elif grant.shown_state is GrantState.LIVE and grant.expire_ms != NEVER_MS:
                 due.append((grant.expire_ms, grant))
     return min(due, key=lambda one: (one[0], *_place(one[1])), default=None)
 
 
-def _place(thing: Hold | Grant) -> tuple[str, int]:
-    """Return what comes first of what is due at one moment: grants before holds, by account and number or id."""
-    if isinstance(thing, Grant):
-        return f"g{thing.account_id}", thing.number
-    return f"h{thing.account_id}|{thing.reservation_id}", 0
+def _place(thing: Hold | Grant | Account) -> tuple[str, float]:
+    """Return what comes first of what is due at one moment: accounts before holds, each by id.
+
+    Of an account its grants come first, by number, then the end of its plan's period.
+    """
+    if isinstance(thing, Hold):
+        return f"h{thing.account_id}|{thing.reservation_id}", 0
+    return f"g{thing.account_id}", thing.number if isinstance(thing, Grant) else inf
 
 
 def _forget(organisation: Organisation) -> None:

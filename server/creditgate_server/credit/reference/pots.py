@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from creditgate_server.credit.operations import Scope
@@ -13,7 +14,7 @@ from creditgate_server.credit.terms import GRANTS_PER_ACCOUNT_MAX, Enforcement, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from creditgate_server.credit.reference.records import Account, Draw, Organisation, Traffic
+    from creditgate_server.credit.reference.records import Account, Draw, Organisation, RollsOver, Traffic
 
 HOPS_MAX: Final = 16
 """From heir to heir; then the credits stay with the last account, in its ADJUSTMENT grant."""
@@ -32,7 +33,9 @@ def enter(organisation: Organisation, grant: Grant, credits_: int) -> int:
     return repaid
 
 
-def add_grant(organisation: Organisation, account: Account, terms: Grant, maker: Maker) -> Grant:
+def add_grant(
+    organisation: Organisation, account: Account, terms: Grant, maker: Maker, *, reference: str = ""
+) -> Grant:
     """Make a grant of the ledger's own, empty, with the kind, priority, expiry and scope of `terms`."""
     organisation.grants_made += 1
     grant = Grant(
@@ -47,6 +50,7 @@ def add_grant(organisation: Organisation, account: Account, terms: Grant, maker:
         create_ms=organisation.now_ms,
         effective_ms=organisation.now_ms,
         expire_ms=terms.expire_ms,
+        said=("", reference, ""),
         state=GrantState.LIVE,
     )
     account.grants.append(grant)
@@ -66,6 +70,19 @@ def adjustment_of(organisation: Organisation, account: Account) -> Grant:
     return add_grant(organisation, account, terms, Maker.ADJUSTMENT)
 
 
+def rollover_of(organisation: Organisation, over: Grant, rolls_over: RollsOver) -> Grant:
+    """Return the grant that takes over from a plan's: one that never ends and has the same terms, or a new one."""
+    account = organisation.accounts[over.account_id]
+    terms = replace(over, kind=GrantKind.ROLLOVER, priority=rolls_over.priority, expire_ms=rolls_over.until_ms)
+    for grant in account.grants:
+        is_alike = (grant.priority, grant.expire_ms, grant.scope) == (terms.priority, NEVER_MS, terms.scope)
+        if terms.expire_ms == NEVER_MS and grant.maker is Maker.ROLLOVER and grant.is_active and is_alike:
+            organisation.reach(Branch.ROLLED_INTO_A_LASTING_GRANT)
+            return grant
+    _, plan_id, _ = over.said
+    return add_grant(organisation, account, terms, Maker.ROLLOVER, reference=plan_id)
+
+
 def inherit(organisation: Organisation, grant: Grant, heir: Grant, credits_: int) -> None:
     """Move credits, which just now are nowhere in `grant`, to an heir; what they become there is up to the caller."""
     grant.moved += credits_
@@ -82,6 +99,7 @@ def give_back(organisation: Organisation, grant: Grant, credits_: int) -> Return
         _end_if_over(organisation, grant)
         if grant.state is GrantState.LIVE:
             return _back_to_live(organisation, grant, credits_)
+        _roll_over_late(organisation, grant)
         if grant.state is GrantState.REVOKED or grant.heir is None:
             break
         hops += 1
@@ -100,6 +118,17 @@ def _end_if_over(organisation: Organisation, grant: Grant) -> None:
     if grant.state is GrantState.LIVE and grant.expire_ms <= organisation.now_ms:
         organisation.reach(Branch.BACK_TO_EXHAUSTED_PAST_ITS_END)
         grant.state = GrantState.EXPIRED
+
+
+def _roll_over_late(organisation: Organisation, over: Grant) -> None:
+    """Make an heir for a plan's grant whose period left nothing that could have rolled over then."""
+    if over.state is not GrantState.EXPIRED or over.heir or not over.rolls_over:
+        return
+    if over.rolls_over.until_ms <= organisation.now_ms:
+        organisation.reach(Branch.BACK_TOO_LATE_TO_ROLL_OVER)
+        return
+    organisation.reach(Branch.BACK_ROLLS_OVER_LATE)
+    over.heir = rollover_of(organisation, over, over.rolls_over)
 
 
 def _back_to_live(organisation: Organisation, grant: Grant, credits_: int) -> Returned:
@@ -227,8 +256,8 @@ def return_held(organisation: Organisation, source: Draw) -> Returned:
     returned = Returned()
     for part in take_held(source, total(source.held)):
         if isinstance(part.source, Grant):
+            returned += give_back(organisation, part.source, part.credits)  # a grant is in use while it is held of
             part.source.held -= part.credits
-            returned += give_back(organisation, part.source, part.credits)
         elif part.source is Cover.UNCOVERED:
             organisation.reach(Branch.UNCOVERED_DROPPED)
     return returned

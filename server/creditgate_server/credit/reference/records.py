@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from creditgate.pricing.usage import Channel, Priority
-from creditgate_server.credit.operations import AccountSettings, Labels, Scope
+from creditgate_server.credit.operations import AccountSettings, Labels, PlanTerms, Scope
 from creditgate_server.credit.terms import (
     Enforcement,
     ExpiryAction,
@@ -48,11 +48,13 @@ class Windows:
 
 
 class Maker(Enum):
-    """Who made a grant: an operator, or the ledger itself for one of its two reasons."""
+    """Who made a grant: an operator, or the ledger itself for one of its reasons."""
 
     OPERATOR = auto()
     ADJUSTMENT = auto()
     TRANSFER = auto()
+    PLAN = auto()
+    ROLLOVER = auto()
 
 
 class Cover(Enum):
@@ -75,11 +77,19 @@ class Revocation:
     clawed_back: int
 
 
+@dataclass(frozen=True)
+class RollsOver:
+    """Where credits of a plan's grant go whose period is over: to a grant of this priority, until this time."""
+
+    priority: int
+    until_ms: int
+
+
 @dataclass(eq=False)
 class Grant:
     """Credits that were given, and what became of them; the `number` counts all grants of the organisation.
 
-    `heir` is the grant that took over when all of it was moved.
+    `heir` is the grant that took over when all of it was moved, or when its period ended.
     """
 
     number: int
@@ -105,6 +115,7 @@ class Grant:
     moved: int = 0
     heir: Grant | None = None
     revocation: Revocation | None = None
+    rolls_over: RollsOver | None = None
 
     @property
     def pot(self) -> Pot:
@@ -160,6 +171,21 @@ TOTALS: Final = (
 
 
 @dataclass(eq=False)
+class Plan:
+    """An account's plan in its present period, and the grant that this began with.
+
+    `following` are the terms from the period's end on (None: the same), unless the plan `ends` then.
+    """
+
+    terms: PlanTerms
+    begin_ms: int
+    end_ms: int
+    grant: Grant
+    following: PlanTerms | None = None
+    ends: bool = False
+
+
+@dataclass(eq=False)
 class Account:
     """An account with its grants, its debt, what open holds hold of it, and counts of what it was asked to pay."""
 
@@ -178,6 +204,7 @@ class Account:
     used: int = 0
     totals: Counter[str] = field(default_factory=Counter)
     closing: tuple[int, int] | None = None
+    plan: Plan | None = None
 
     @property
     def parent_id(self) -> str:
@@ -329,6 +356,14 @@ class TransferMade:
     debt_repaid: int
 
 
+@dataclass(frozen=True)
+class PlanChange:
+    """A change of plan, and the debt that the first credits of the new one repaid."""
+
+    content: object
+    debt_repaid: int
+
+
 @dataclass(eq=False)
 class Organisation:
     """One organisation: its accounts, and what it remembers by id."""
@@ -344,6 +379,7 @@ class Organisation:
     refunds: dict[str, Refund] = field(default_factory=dict)
     given: dict[str, Given] = field(default_factory=dict)
     transfers: dict[str, TransferMade] = field(default_factory=dict)
+    plan_changes: dict[str, PlanChange] = field(default_factory=dict)
 
     def reach(self, branch: Branch) -> None:
         """Count that a branch was taken."""

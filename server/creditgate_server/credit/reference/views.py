@@ -55,6 +55,14 @@ def grant_view(grant: Grant) -> told.Grant:
     )
 
 
+def plan_view(account: Account) -> told.Plan | None:
+    """Return an account's plan with its present period, None where it has none."""
+    plan = account.plan
+    if plan is None:
+        return None
+    return told.Plan(plan.terms, plan.begin_ms, plan.end_ms, plan.grant.grant_id, plan.following, plan.ends)
+
+
 def level_views(organisation: Organisation, account_id: str) -> tuple[told.Level, ...]:
     """Return every level from an account to its root."""
     levels = lineage(organisation, account_id)

@@ -135,9 +135,9 @@ function life.add(w, account, terms, pot_number, credits, scope)
   return number, repaid
 end
 
--- Make a grant of the ledger's own, as of a time (nil: now), and let its id be known. Returns its number and how much debt it repaid.
+-- Make a grant of the ledger's own, as of a time (nil: of the event that is worked off, or now), and let its id be known. Returns its number and how much debt it repaid.
 function life.make(w, account, terms, credits, made_by, as_of_ms)
-  local root_id, at_ms = work.root(account.id), as_of_ms or w.now
+  local root_id, at_ms = work.root(account.id), as_of_ms or w.moment or w.now
   terms.id, terms.made_by, terms.create_ms, terms.effective_ms = work.next_grant_id(w, root_id), made_by, at_ms, at_ms
   terms.actor, terms.reference, terms.note = "", terms.reference or "", ""
   local scope = grants.scope(w, account, terms.channels, terms.regions)

@@ -66,7 +66,7 @@ function plans.has_heir(w, account, number, grant)
   local heir = grant.heir
   if heir[2] ~= 0 then return true end
   if heir[3] ~= 0 and heir[3] <= (w.moment or w.horizon) then return false end
-  heir[2] = roll(w, account, grants.terms(account, number, grant), heir, 0, w.moment)
+  heir[2] = roll(w, account, grants.terms(account, number, grant), heir, 0)
   grants.changed(account, grant)
   return true
 end
