@@ -45,6 +45,15 @@ def test_a_grant_carries_all_that_is_said_of_it(ask: Command, funded: str) -> No
     assert "sms, mms, US" in listed
 
 
+def test_credits_that_nobody_would_spend_are_said_to_be(ask: Command, funded: str) -> None:
+    team = f"{funded}/team"
+    ask("accounts", "create", team)
+
+    assert f"{funded} pays for {team}" in " ".join(ask("grant", team, "50").out.split())
+    assert "pays for" not in ask("grant", team, "50", "--kind", "allotment").out
+    assert "pays for" not in ask("grant", funded, "50").out
+
+
 def test_an_expiry_may_be_said_from_now(ask: Command, funded: str) -> None:
     before = datetime.now(UTC)
 

@@ -118,7 +118,7 @@ def test_a_breach_names_account_grant_and_amounts(monkeypatch: pytest.MonkeyPatc
 def test_a_directory_without_a_store_is_not_made_one(command: Command, tmp_path: Path) -> None:
     ran = command("verify", "--data-dir", str(tmp_path / "none"))
 
-    assert ran.status == 2
+    assert ran.status == 3
     assert "there is no store in" in ran.err
     assert not (tmp_path / "none").exists()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from creditgate.answers import Scope
+from creditgate.answers import Granted, Scope
+from creditgate.terms import GrantKind
 from creditgate_server.cli.authorization_views import Rows, again, balance_facts
 from creditgate_server.cli.connection import connect, new_id
 from creditgate_server.cli.documents import document_of
@@ -42,8 +43,21 @@ def grant(arguments: Namespace, output: Output) -> ExitCode:
         ("expires", given.expire_time or Text("never", Tone.QUIET)),
         ("repaid debt", answer.debt_repaid or None),
     ]
-    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), Facts(rows), balance_facts(answer.balance)])
+    facts = (Facts(rows), balance_facts(answer.balance))
+    output.answer(document_of(answer), [Sentence(Text(words, Tone.GOOD)), *facts, *_unspent(answer)])
     return ExitCode.DONE
+
+
+def _unspent(answer: Granted) -> list[Sentence]:
+    """Say that nobody spends these credits, where the account above pays: most likely a limit was meant."""
+    account_id, payer_id = answer.grant.account_id, answer.balance.payer_id
+    if answer.grant.kind is GrantKind.ALLOTMENT or payer_id == account_id:
+        return []
+    words = (
+        f"{payer_id} pays for {account_id}, so these credits wait until it pays for itself. Was room in its limit meant"
+        f" (--kind allotment), or credits for who pays (creditgate grant {payer_id} {answer.grant.amount})?"
+    )
+    return [Sentence(Text(words, Tone.WARNING))]
 
 
 def revoke(arguments: Namespace, output: Output) -> ExitCode:

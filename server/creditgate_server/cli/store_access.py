@@ -67,7 +67,7 @@ async def reached_store(settings: Settings, *, reply_timeout_s: float) -> AsyncI
 async def _embedded_url(settings: Settings, stack: AsyncExitStack) -> str:
     if not has_data(settings):
         remedy = "`creditgate serve` makes one, --data-dir and --redis-url name others"
-        raise CommandFailed(ExitCode.USAGE, f"there is no store in {settings.data_dir}: {remedy}")
+        raise CommandFailed(ExitCode.UNREACHABLE, f"there is no store in {settings.data_dir}: {remedy}")
     embedded = EmbeddedStore(settings.data_dir, durability=settings.durability)
     # Where a server works on the directory, its store is as good to read, while both go on.
     with suppress(StoreDirectoryTaken):

@@ -63,7 +63,7 @@ class DataDirectory:
         fd = self._open_lock(self._supervisor_lock_path)
         if not _try_lock(fd):
             os.close(fd)
-            raise StoreDirectoryTaken(self.path, _read_pid(self._supervisor_lock_path), "its supervisor")
+            raise StoreDirectoryTaken(self.path, _read_pid(self._supervisor_lock_path), "another Creditgate")
         os.ftruncate(fd, 0)
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
         self._supervisor_lock_fd = fd

@@ -45,7 +45,10 @@ class StoreDirectoryTaken(StoreError):
     """Another process works on the data directory: `holder_pid`, or None if it left no id."""
 
     def __init__(self, directory: Path, holder_pid: int | None, holder: str) -> None:
-        super().__init__(f"data directory {directory} is in use by {holder}, process {holder_pid or 'unknown'}")
+        remedy = "stop that process, or name another directory"
+        super().__init__(
+            f"data directory {directory} is in use by {holder}, process {holder_pid or 'unknown'}: {remedy}"
+        )
         self.directory = directory
         self.holder_pid = holder_pid
 
