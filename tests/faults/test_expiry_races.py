@@ -141,12 +141,13 @@ async def test_a_hold_that_nobody_touches_is_given_back_soon_after_its_time(
 
 
 async def test_holds_that_end_together_are_given_back_soon_and_each_once(
-    server: ServerProcess,
+    run_server: RunServer,
     connect: Connect,
     organisation: str,
     look: Look,
     record_property: Callable[[str, object], None],
 ) -> None:
+    server = await run_server(*PATIENT)
     client = connect(server)
     await client.create_account(organisation)
     await client.grant(organisation, CREDITS)
