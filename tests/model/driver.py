@@ -121,7 +121,7 @@ class Group:
             if happened > SWEEP_AFTER:
                 await self.attempt(history, history.quote_unswept())
             if happened > SWEEP_AFTER or history.steps.chance(3):
-                await history.sweep()
+                await self.attempt(history, history.sweep())
 
     async def attempt(self, history: History, step: Awaitable[None]) -> None:
         """Await what happens to an organisation; an exception is a failure, which tells of its latest past."""

@@ -30,6 +30,9 @@ from creditgate_server.store.ledger import Lane, Request
 SWEEP_AFTER = 12
 """Things due at once that are left to whoever touches the organisation next; when there are more, they are swept."""
 
+SWEEPS_MAX = 1_000
+"""Far more than what is due of one organisation ever takes."""
+
 PAGE = 500
 
 KEPT = 12
@@ -128,9 +131,11 @@ class History:
         return [one.plan for one in self.model.organisation.accounts.values()]
 
     async def sweep(self) -> None:
-        while (await self.sidecars.ledger.sweep(self.root, 5))[1]:
-            pass
-        self.has_unnoticed = self.has_unnoticed_renewal = False
+        for _ in range(SWEEPS_MAX):
+            if not (await self.sidecars.ledger.sweep(self.root, 5))[1]:
+                self.has_unnoticed = self.has_unnoticed_renewal = False
+                return
+        raise Differs("whether more is due after so many sweeps", SWEEPS_MAX, 0)
 
     async def quote_unswept(self) -> None:
         """Quote all that may be spent while more may be due than one call works off.
