@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc.aio
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of, target_of
+from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
+from creditgate._repeating import Repeating
 from creditgate.errors import CallFailed
-from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryBudget, RetryPolicy
+from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
 from creditgate.v1.accounts_pb2_grpc import AccountServiceStub
 from creditgate.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from creditgate.v1.credits_pb2_grpc import CreditServiceStub
@@ -44,7 +44,7 @@ class Connection:
         )
 
 
-class Caller:
+class Caller(Repeating):
     """What makes the calls of a client, and closes its channel. See `creditgate._caller.Caller`."""
 
     def __init__(
@@ -54,19 +54,11 @@ class Caller:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: RetryPolicy = DEFAULT_POLICY,
     ) -> None:
-        self.target: Final = target_of(target)
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._budget = RetryBudget(retries)
-        self._closed = False
+        super().__init__(target, timeout_s=timeout_s, retries=retries)
         self._connected: Connection | None = None
 
     async def __aenter__(self) -> Self:
         return self
-
-    def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
-        """See `creditgate._caller.Caller.__reduce__`."""
-        return partial(type(self), self.target, timeout_s=self._timeout_s, retries=self._retries), ()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -90,17 +82,6 @@ class Caller:
         if connection is None or connection.loop is not loop:
             connection = self._connected = Connection(self.target, process, loop)
         return connection
-
-    def _attempts(
-        self, timeout_s: float | None, retries: RetryPolicy | None = None, *, is_owed: bool = False
-    ) -> Attempts:
-        """Begin a call. What `is_owed`, for it follows from what was sent, is repeated whatever the budget says."""
-        self._budget.pay_in()
-        return Attempts(
-            retries or self._retries,
-            self._timeout_s if timeout_s is None else timeout_s,
-            None if is_owed else self._budget,
-        )
 
     async def _attempt(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, attempts: Attempts

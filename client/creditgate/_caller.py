@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from functools import partial
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of, target_of
+from creditgate._channel import HEALTH_CHECK, REQUEST_ID_KEY, options_of
 from creditgate._failures import failure_of
 from creditgate._paging import PageRequestT, PageT
+from creditgate._repeating import Repeating
 from creditgate.errors import CallFailed
-from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryBudget, RetryPolicy
+from creditgate.retries import DEFAULT_POLICY, DEFAULT_TIMEOUT_S, Attempts, RetryPolicy
 from creditgate.v1.accounts_pb2_grpc import AccountServiceStub
 from creditgate.v1.authorization_pb2_grpc import AuthorizationServiceStub
 from creditgate.v1.credits_pb2_grpc import CreditServiceStub
@@ -42,7 +42,7 @@ class Connection:
         )
 
 
-class Caller:
+class Caller(Repeating):
     """What makes the calls of a client, and closes its channel."""
 
     def __init__(
@@ -52,20 +52,12 @@ class Caller:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         retries: RetryPolicy = DEFAULT_POLICY,
     ) -> None:
-        self.target: Final = target_of(target)
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._budget = RetryBudget(retries)
-        self._closed = False
+        super().__init__(target, timeout_s=timeout_s, retries=retries)
         # By process. A child keeps its parent's: to destroy that would end the connection of the parent.
         self._connections: dict[int, Connection] = {}
 
     def __enter__(self) -> Self:
         return self
-
-    def __reduce__(self) -> tuple[partial[Self], tuple[()]]:
-        """Pickle what it was made of: another process, such as one that was spawned, has connections of its own."""
-        return partial(type(self), self.target, timeout_s=self._timeout_s, retries=self._retries), ()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -90,17 +82,6 @@ class Caller:
             # whoever comes second takes the first one's.
             connection = self._connections.setdefault(process, Connection(self.target))
         return connection
-
-    def _attempts(
-        self, timeout_s: float | None, retries: RetryPolicy | None = None, *, is_owed: bool = False
-    ) -> Attempts:
-        """Begin a call. What `is_owed`, for it follows from what was sent, is repeated whatever the budget says."""
-        self._budget.pay_in()
-        return Attempts(
-            retries or self._retries,
-            self._timeout_s if timeout_s is None else timeout_s,
-            None if is_owed else self._budget,
-        )
 
     def _attempt(
         self, method: grpc.UnaryUnaryMultiCallable[Request, Response], request: Request, attempts: Attempts

@@ -78,3 +78,22 @@ async def test_what_follows_a_plan_that_was_set_meanwhile_begins_with_its_own_pe
     done = await org.engine.set_plan(SetPlan(org.root_id, "p1", monthly, at_period_end=True))
     assert done.plan is not None
     assert (done.plan.terms.plan_id, done.plan.following) == ("daily", monthly)
+
+
+async def test_a_plan_never_begins_before_the_one_that_it_ends(
+    org: Organisation, second_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, asked, between = org.ledger.send, list[str](), list[int]()
+
+    async def overtaken(requests: Sequence[Request | Group]) -> list[Reply]:
+        asked.extend(one.name for one in requests if isinstance(one, Request))
+        if asked.count("set_plan") == 2 and not between:
+            await org.pass_time(1_000)
+            done = await second_engine.set_plan(SetPlan(org.root_id, "between", DAILY))
+            between.append(done.plan.begin_ms if done.plan else 0)
+        return await send(requests)
+
+    monkeypatch.setattr(org.ledger, "send", overtaken)
+    done = await org.engine.set_plan(SetPlan(org.root_id, "p1", PlanTerms("monthly", 100, Interval.MONTH)))
+    assert done.plan is not None
+    assert done.plan.begin_ms >= between[0] > 0

@@ -1,7 +1,8 @@
 -- due: what happens by itself, in the order of time: holds expire, grants start and end.
 --
 -- An organisation's due index has a member for each open hold, "h<account>|<id>", and for each account with a grant that starts
--- or ends, or with a plan whose period does, "g<account>". It is worked off by whoever next touches the organisation, a bounded number a call, and by the sweeper.
+-- or ends, or with a plan whose period does, "g<account>". It is worked off by whoever next touches the organisation, a bounded
+-- number a call, and by the sweeper.
 
 due.TURN_MAX = 16 -- members that one call works off on its way
 due.SCAN_MAX = 2000 -- members of one millisecond that are looked through for the place of one that has gone

@@ -145,7 +145,8 @@ end
 -- set_plan: give an account a plan, another one, or none: now, which ends the present period, or when that ends.
 -- ARGS: account change_id fingerprint terms at_end begin_ms end_ms
 -- RETURNS: OK plan debt_repaid balance replayed | ACCOUNT_NOT_FOUND id | ID_REUSED | ACCOUNT_CLOSED id | BOUND now | TOO_MANY_GRANTS | TOO_MANY_SCOPES | BALANCE_OVERFLOW | SWEEP root
--- INVARIANTS: terms false for none; now is between begin_ms, as of which it is done, and end_ms, else BOUND; a change is made once
+-- INVARIANTS: terms false for none; now is between begin_ms, as of which it is done, and end_ms, and begin_ms is no earlier than the
+--   present period's beginning, else BOUND; a change is made once
 function plans.set_plan(w, args)
   local id, change_id, fingerprint, terms, at_end, begin_ms, end_ms = unpack(args)
   local lineage, failure = work.lineage(w, id)
@@ -160,7 +161,7 @@ function plans.set_plan(w, args)
   local plan, rolled, expired, repaid = plans.get(account), 0, 0, 0
   local is_later = at_end and plan
   if terms and not is_later then
-    if w.now < begin_ms or w.now >= end_ms then return { "BOUND", w.now } end
+    if w.now < begin_ms or w.now >= end_ms or (plan and begin_ms < plan.begin_ms) then return { "BOUND", w.now } end
     local refused = lacks_room(w, account, plan, named(terms))
     if refused then return refused end
   end

@@ -13,7 +13,8 @@ local READS = {
   quote = authorizations.quote, get_account = reads.get_account, list_accounts = reads.list_accounts,
   get_standing = reads.get_standing, explain = reads.explain, list_grants = reads.list_grants, get_hold = reads.get_hold,
   list_holds = reads.list_holds, due = reads.due, audit_account = audit.account, audit_ended = audit.ended,
-  get_plan = plans.get_plan, audit_holds = audit.holds, audit_expiries = audit.expiries, audit_seq = audit.seq, audit_partition = audit.partition,
+  audit_holds = audit.holds, audit_expiries = audit.expiries, audit_seq = audit.seq, audit_partition = audit.partition,
+  get_plan = plans.get_plan,
 }
 
 -- ARGV: settings, the time that the caller expects, then name, packed arguments, name, packed arguments …
