@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from creditgate_server.credit import calendar
+from creditgate_server.credit.calendar import InvalidCycle
 from creditgate_server.credit.operations import PlanTerms, SetPlan
 from creditgate_server.credit.terms import GrantKind, GrantState, Interval, RollOver
 from creditgate_server.engine.errors import OperationError
+from creditgate_server.store.errors import ReplyError
 
 if TYPE_CHECKING:
     from tests.ledger.conftest import Organisation
@@ -146,6 +149,23 @@ async def test_closing_an_account_ends_its_plan(org: Organisation) -> None:
     assert (await org.close()).revoked == 10
     await org.pass_time(3 * DAY_MS)
     assert await org.figures() == (0, 0, 0)
+
+
+async def test_a_time_zone_that_is_not_known_here_concerns_its_organisation_alone(
+    org: Organisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await org.open()
+    await org.engine.set_plan(SetPlan(org.root_id, "p1", replace(DAILY, time_zone="Europe/Berlin")))
+    await org.pass_time(DAY_MS)
+
+    def unknown(_: str) -> None:
+        raise InvalidCycle("time_zone", "must be an IANA time zone")
+
+    with monkeypatch.context() as host:
+        host.setattr(calendar, "_zone", unknown)
+        with pytest.raises(ReplyError, match=f"the next period of {org.root_id}"):
+            await org.ledger.sweep(org.root_id, 10)
+    assert await org.figures() == (10, 0, 0)
 
 
 async def test_a_denial_tells_when_the_next_period_begins(org: Organisation) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
+from creditgate_server.credit.calendar import InvalidCycle
 from creditgate_server.store import keys, layout, records
 from creditgate_server.store.clock import StoreClock, own_ms
 from creditgate_server.store.errors import ReplyError, StoreError, StoreProblem, StoreUnfit, StoreUnreachable
@@ -236,7 +237,11 @@ class Ledger:
             ended += done
             if not renewing or ended >= count:
                 return ended, backlog
-            renewal = records.renewal_of(renewing)
+            try:
+                renewal = records.renewal_of(renewing)
+            except InvalidCycle as error:
+                # It concerns this organisation alone, as a record does that cannot be read.
+                raise ReplyError("CALENDAR", f"the next period of {renewing[0]} has no end here: {error}") from error
         return ended, True
 
     async def probe(self) -> None:
